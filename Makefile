@@ -1,0 +1,58 @@
+# make run    set up, train on the embedded MNIST, measure on the test set
+# make test   set up, check style and types, run the tests
+# make check  style and types alone
+# make bench  the benchmarks behind the figures in README (an hour; needs a quiet machine)
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := runs/mnist
+
+.PHONY: run test check bench clean
+
+run: .venv/.ready
+	@echo "== training: inkdigits train mnist -o $(RUN)"
+	@$(BIN)/inkdigits train mnist -o $(RUN) --force
+	@echo "== measuring on the test set: inkdigits evaluate $(RUN)"
+	@$(BIN)/inkdigits evaluate $(RUN)
+	@echo
+	@echo "Look at the digits it got wrong: open $(RUN)/report.html"
+	@echo "Then try:"
+	@echo "  $(BIN)/inkdigits train train.csv -o runs/kaggle                          Kaggle's Digit Recognizer …"
+	@echo "  $(BIN)/inkdigits predict test.csv -m runs/kaggle -o submission.csv       … and its submission"
+	@echo "  $(BIN)/inkdigits train --net b-regularised && $(BIN)/inkdigits evaluate runs/b-regularised-0 --against $(RUN)"
+	@echo "  $(BIN)/inkdigits --help"
+
+test: check
+	@echo "== tests"
+	@$(BIN)/python -m pytest
+
+check: .venv/.ready-dev
+	@echo "== style: ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== types: mypy"
+	@$(BIN)/mypy
+
+bench: .venv/.ready-dev
+	@$(BIN)/python benchmarks/fast.py
+	@$(BIN)/python benchmarks/bulk.py
+	@$(BIN)/python benchmarks/systems.py
+	@$(BIN)/python benchmarks/peers.py
+	@$(BIN)/python benchmarks/table.py
+
+# The environment is made when pyproject.toml or the pins change, and left alone otherwise.
+.venv/.ready: pyproject.toml constraints.txt
+	@echo "== setting up .venv (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[lab]"
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready
+	@echo "== adding what the tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
+	@touch $@
+
+clean:
+	rm -rf .venv

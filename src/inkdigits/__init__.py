@@ -1,0 +1,54 @@
+"""inkdigits reads handwritten digits, and shows how it learnt to.
+
+    >>> import inkdigits
+    >>> model = inkdigits.load_model("runs/fast-0")
+    >>> model.predict(inkdigits.load_digits("mnist:test").images).labels[:5]
+    array([7, 2, 1, 0, 4], dtype=uint8)
+
+Names are loaded when they are first used: importing the package loads neither PyTorch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .digits.dataset import Digits as Digits
+    from .digits.formats import load_digits as load_digits
+    from .digits.formats import save_digits as save_digits
+    from .errors import InkdigitsError as InkdigitsError
+    from .lab.evaluate import evaluate as evaluate
+    from .nets.train import train as train
+    from .reader.model import Model as Model
+    from .reader.model import load_model as load_model
+    from .reader.predict import predict as predict
+
+__version__ = version("inkdigits")
+
+_HOME = {
+    "Digits": "digits.dataset",
+    "InkdigitsError": "errors",
+    "Model": "reader.model",
+    "evaluate": "lab.evaluate",
+    "load_digits": "digits.formats",
+    "load_model": "reader.model",
+    "predict": "reader.predict",
+    "save_digits": "digits.formats",
+    "train": "nets.train",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'inkdigits' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
