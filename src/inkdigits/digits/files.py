@@ -1,0 +1,227 @@
+"""Files in and out: read with their compression and their dangers in view, written as a whole or not at all.
+
+    with write_whole("submission.csv") as beside:
+        beside.write_text(text)             # whatever fails in here, an earlier submission.csv stays as it was
+
+A file is known to be compressed by its first bytes, not by its name: Kaggle hands out zip archives called `train.csv`.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import secrets
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from ..errors import InputError, OutputError
+
+BLOCK = 1 << 17  # bytes; small enough for the processor's cache, on which the speed of the CSV reader rests
+PACKING = 6  # the level of gzip's own default; Python's, 9, takes four times as long and saves 3 %
+UNPACKED_LIMIT = 4 << 30  # bytes; two million rows of CSV
+UNPACKED_FREE = 64 << 20  # bytes that may come out of any file, however small
+UNPACKED_RATIO = 200  # MNIST packs 8 : 1; a bomb packs 1000 : 1
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_ZIP_EMPTY = b"PK\x05\x06"
+
+
+def need_file(path: Path) -> None:
+    """InputError unless `path` is a file with something in it."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise InputError(path, "no such file", mend="check the name and the folder") from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+    if path.is_dir():
+        raise InputError(path, "a folder", expected="a file", found="a folder", mend="name a file in it")
+    if path.is_file() and size == 0:
+        raise InputError(path, "an empty file", expected="digits", found="0 bytes", mend="get the file again")
+
+
+def unreadable(path: object, error: BaseException) -> InputError:
+    """The InputError for a file that the system does not let us read."""
+    if isinstance(error, PermissionError):
+        return InputError(path, "no permission to read it", mend="check the rights of the file and its folder")
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return InputError(path, "cannot be read", found=reason)
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, unpacked if it is gzip or a zip that holds one CSV, in blocks of at most BLOCK bytes.
+
+    Raises InputError if it is missing, empty, not readable, damaged, encrypted, or unpacks to more than a file of
+    digits of its size could (UNPACKED_LIMIT, UNPACKED_RATIO): memory stays bounded whatever the header claims.
+    """
+    need_file(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            file.seek(0)
+            if start[:2] == _GZIP:
+                with gzip.open(file) as unpacked:
+                    yield from _limited(path, unpacked)
+            elif start in (_ZIP, _ZIP_EMPTY):
+                with zipfile.ZipFile(file) as archive, archive.open(_the_csv_in(path, archive)) as member:
+                    yield from _limited(path, member)
+            else:
+                while block := file.read(BLOCK):
+                    yield block
+    except EOFError:
+        raise _damaged(path, "the end is missing") from None
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(path, str(error)) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def check_unpacked(path: Path, size: int) -> None:
+    """InputError if `size` bytes are more than the packed file at `path` may unpack to."""
+    allowed = min(UNPACKED_LIMIT, max(UNPACKED_FREE, UNPACKED_RATIO * path.stat().st_size))
+    if size > allowed:
+        what = "unpacks to more than a file of digits would"
+        raise InputError(path, what, expected=f"at most {allowed:,} bytes", found="more", mend="unpack it yourself")
+
+
+def _limited(path: Path, stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    size = 0
+    while block := stream.read(BLOCK):
+        size += len(block)
+        check_unpacked(path, size)
+        yield block
+
+
+def _the_csv_in(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    files = [item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith("__MACOSX/")]
+    tables = [item for item in files if item.filename.lower().endswith(".csv")]
+    if len(tables) != 1:
+        listed = ", ".join(item.filename for item in (tables or files)[:5]) or "nothing"
+        found = f"{len(tables)} ({listed})" if tables else f"none ({listed})"
+        mend = "unpack it and name one"
+        raise InputError(path, "not one table", expected="one CSV in the zip", found=found, mend=mend)
+    if tables[0].flag_bits & 0x1:
+        raise InputError(path, "an encrypted zip", expected="one without a password", mend="unpack it and name the CSV")
+    check_unpacked(path, tables[0].file_size)
+    return tables[0]
+
+
+def _damaged(path: Path, found: str) -> InputError:
+    return InputError(path, "a damaged archive", expected="a whole one", found=found, mend="get the file again")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`; False too where the system cannot tell, as for a name that is too long."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_file() and not path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def write_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed onto it when the block ends well and deleted when it does not.
+
+    The block writes the temporary file; it reaches the disk before it takes the place of an earlier file, whose
+    rights it keeps. A device or a pipe (`/dev/stdout`) is never replaced: it is given the finished bytes.
+
+    Raises OutputError if there is no such folder, no permission, no space left, or `path` is a folder.
+    """
+    wanted = Path(path)
+    device = _is_device(wanted)
+    # Through a link to the file that it means: renaming onto the link would leave that file as it was.
+    target = wanted if device else Path(os.path.realpath(wanted))
+    folder = Path(tempfile.gettempdir()) if device else target.parent
+    beside = folder / f".{target.name[:100]}.{secrets.token_hex(4)}.part"
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(target))
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "is read-only", str(target))  # which a rename would not ask
+        beside.touch(exist_ok=False)
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        if device:
+            with beside.open("rb") as file, target.open("wb") as sink:
+                shutil.copyfileobj(file, sink)
+        else:
+            if target.exists():
+                shutil.copymode(target, beside)
+            beside.replace(target)
+    except OSError as error:
+        # An OSError about another file is not ours to explain.
+        if error.filename is not None and str(error.filename) not in (str(beside), str(target)):
+            raise
+        raise unwritable(wanted, error) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+@contextmanager
+def write_whole_folder(path: str | os.PathLike[str], *, mark: str) -> Iterator[Path]:
+    """The same for a folder: a temporary one beside `path`, which takes its place when the block ends well.
+
+    Parameters
+    ----------
+    mark: the name of a file that tells an earlier result, which is replaced, from anything else, which is refused.
+
+    Raises OutputError as `write_whole` does, and if `path` is a file or a folder that holds something else.
+    """
+    wanted = Path(path)
+    target = Path(os.path.realpath(wanted))
+    beside = target.parent / f".{target.name[:100]}.{secrets.token_hex(4)}.part"
+    old = beside.with_suffix(".old")
+    try:
+        if target.is_dir() and any(target.iterdir()) and not (target / mark).is_file():
+            expected, mend = "a new, an empty or an earlier result's folder", "name another folder"
+            raise OutputError(wanted, "holds something else", expected=expected, mend=mend)
+        if target.exists() and not target.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is a file", str(target))
+        beside.mkdir()
+        yield beside
+        (beside / mark).touch()
+        if target.exists():
+            target.rename(old)
+        try:
+            beside.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    except OSError as error:
+        raise unwritable(wanted, error) from None
+    finally:
+        for leftover in (beside, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """The OutputError, one clear line, for an OSError met in writing `path`."""
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return OutputError(path, "no permission to write it", mend="choose another folder")
+    if isinstance(error, IsADirectoryError):
+        return OutputError(path, "cannot be written", expected="a file", found="a folder", mend="name a file in it")
+    if isinstance(error, NotADirectoryError):
+        return OutputError(path, "cannot be written", expected="a folder", found="a file", mend="name another folder")
+    if isinstance(error, FileNotFoundError):
+        folder = f"the folder {path.parent}"
+        return OutputError(path, "cannot be written", expected=folder, found="none", mend="make it first")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(path, "no space left on the disk", mend="make room and run it again")
+    return OutputError(path, "cannot be written", found=error.strerror or str(error))

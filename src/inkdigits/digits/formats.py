@@ -1,0 +1,152 @@
+"""Digits from anywhere and to anywhere, by name.
+
+>>> from inkdigits import load_digits, save_digits
+>>> digits = load_digits("train.csv")
+>>> save_digits(digits, "train.parquet")
+
+| name                                   | what it is                                                                |
+|----------------------------------------|---------------------------------------------------------------------------|
+| `mnist`, `mnist:train`, `mnist:test`   | embedded                                                                  |
+| `.csv`, `.csv.gz`, `.zip`              | a row a digit, with or without header and labels (`table.py`)             |
+| `…images-idx3-ubyte`, also `.gz`       | IDX, labels in the file beside it (`arrays.py`)                           |
+| `.npz`                                 | Keras' four arrays, or `images` and `labels` (`arrays.py`)                |
+| `.parquet`                             | as the Hugging Face hub stores MNIST (`pictures.py`)                      |
+| a folder                               | one sub-folder of 28×28 pictures for each class (`pictures.py`)           |
+| `.sqlite`                              | corrections (`corrections.py`)                                            |
+
+Where a source has a training and a test part, `SOURCE:train` and `SOURCE:test` name one of them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, OutputError
+from .arrays import IDX_NAME, check_images, read_idx, read_npz, write_idx, write_npz
+from .corrections import read_corrections, write_corrections
+from .dataset import PIXELS, Digits
+from .files import is_folder
+from .mnist import PARTS, Part, load_mnist
+from .pictures import read_folder, read_parquet, write_folder, write_parquet
+from .table import read_csv, write_csv
+
+Source = str | os.PathLike[str] | Digits | NDArray[Any]
+
+TABLE_ENDS = (".csv", ".gz", ".zip")
+SQLITE_ENDS = (".sqlite", ".sqlite3", ".db")
+KNOWN = ".csv, .csv.gz, .zip, .npz, .parquet, .sqlite, …images-idx3-ubyte or a folder"
+
+
+def load_digits(source: Source = "mnist", *, part: Literal["train", "test", "all"] = "all") -> Digits:
+    """The digits of a source: a name or path of the table above, `Digits` (given back as they are), or an array.
+
+    Parameters
+    ----------
+    part: which part, where the source has parts and its name does not say; `all` is both, training part first.
+
+    Raises InputError that names the file, row and column, what was expected and what was found.
+    """
+    if part != "all" and embedded_parts(source) == PARTS:
+        return load_mnist(part)
+    parts = load_parts(source)
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    return parts[part] if part != "all" else _together(parts, str(source))
+
+
+def load_parts(source: Source) -> dict[str, Digits]:
+    """The digits of a source by part: `train` and `test` where it has them, else `all`. Raises as `load_digits`."""
+    if isinstance(source, Digits):
+        return {"all": source}
+    if isinstance(source, np.ndarray):
+        one = source.ndim == 2 and source.shape != (len(source), PIXELS)
+        return {"all": Digits(check_images(source[None] if one else source, "array"))}
+    name, part = _name_and_part(source)
+    if name == "mnist":
+        return {wanted: load_mnist(wanted) for wanted in PARTS if part in (None, wanted)}
+    parts = _read_file(Path(name))
+    if part is None:
+        return parts
+    if part not in parts:
+        expected, found = f"a training and a test part to take “{part}” from", "only one"
+        raise InputError(name, "has no parts", expected=expected, found=found, mend=f"name it without :{part}")
+    return {part: parts[part]}
+
+
+def embedded_parts(source: Source) -> tuple[Part, ...]:
+    """Which parts of the embedded MNIST a source names: none for a file."""
+    if isinstance(source, Digits | np.ndarray):
+        return ()
+    name, part = _name_and_part(source)
+    if name != "mnist":
+        return ()
+    return PARTS if part is None else (part,)
+
+
+def _name_and_part(source: Source) -> tuple[str, Part | None]:
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+        expected, found = f"mnist, {KNOWN}", "an empty name" if source == "" else type(source).__name__
+        raise InputError("source", "not a source of digits", expected=expected, found=found)
+    name = os.fspath(source)
+    for part in PARTS:
+        if name.endswith(f":{part}") and not os.path.lexists(name):
+            return name.removesuffix(f":{part}"), part
+    return name, None
+
+
+def _read_file(path: Path) -> dict[str, Digits]:
+    name = path.name.lower()
+    if is_folder(path):
+        return {"all": read_folder(path)}
+    if IDX_NAME.fullmatch(name):
+        return {"all": read_idx(path)}
+    if name.endswith(".npz"):
+        return read_npz(path)
+    if name.endswith(".parquet"):
+        return {"all": read_parquet(path)}
+    if name.endswith(SQLITE_ENDS):
+        return {"all": read_corrections(path)}
+    if name.endswith(TABLE_ENDS):
+        return {"all": read_csv(path)}
+    what = "an unknown kind of file" if os.path.lexists(path) else "no such file or source"
+    raise InputError(path, what, expected=f"mnist, {KNOWN}", found=path.suffix or "a name without an ending")
+
+
+def _together(parts: dict[str, Digits], source: str) -> Digits:
+    images = np.concatenate([digits.images for digits in parts.values()])
+    labels = [digits.labels for digits in parts.values() if digits.labels is not None]
+    return Digits(images, np.concatenate(labels) if len(labels) == len(parts) else None, source)
+
+
+def save_digits(digits: Digits, path: str | os.PathLike[str]) -> None:
+    """The digits into a file or folder, in the format that its name says (the table above): whole or not at all.
+
+    A name without an ending, or that ends in `/`, is a folder. Raises OutputError for an unknown ending and whatever
+    keeps the file from being written; InputError where a format needs labels and there are none.
+    """
+    target = Path(path)
+    name = target.name.lower()
+    if os.fspath(path).endswith(("/", os.sep)):
+        write_folder(digits, target)
+    elif IDX_NAME.fullmatch(name):
+        if "idx1" in name:
+            mend = "name the file of images, the labels go beside it"
+            raise OutputError(target, "a name for labels", expected="…images-idx3-ubyte", found=target.name, mend=mend)
+        write_idx(digits, target)
+    elif name.endswith(".npz"):
+        write_npz(digits, target)
+    elif name.endswith(".parquet"):
+        write_parquet(digits, target)
+    elif name.endswith(SQLITE_ENDS):
+        write_corrections(digits, target)
+    elif name.endswith((".csv", ".csv.gz", ".zip")):
+        write_csv(digits, target)
+    elif not target.suffix or is_folder(target):
+        write_folder(digits, target)
+    else:
+        raise OutputError(target, "an unknown format", expected=KNOWN, found=target.suffix)

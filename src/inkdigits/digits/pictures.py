@@ -1,0 +1,220 @@
+"""Digits as 28×28 image files: a folder with a sub-folder for each class, or Parquet as the Hugging Face hub has it.
+
+>>> from inkdigits import load_digits, save_digits
+>>> save_digits(load_digits("mnist:test"), "digits/")          # digits/7/00000.png, digits/2/00001.png, …
+>>> load_digits("digits/").labels[:2]
+array([7, 2], dtype=uint8)
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import InputError, MissingExtraError
+from .arrays import check_labels
+from .dataset import CLASSES, SIDE, Digits, Images
+from .files import need_file, unreadable, write_whole, write_whole_folder
+
+if TYPE_CHECKING:
+    import polars
+
+FOLDER_MARK = ".inkdigits"  # lies in the folders that we wrote, so that they, and no others, can be replaced
+NOT_PICTURES = {"thumbs.db", "desktop.ini"}  # put into folders of pictures by Windows
+
+# Tells the Hub's `datasets` library that the column holds pictures.
+HUB_FEATURES = {
+    "info": {
+        "features": {
+            "image": {"_type": "Image"},
+            "label": {"_type": "ClassLabel", "names": [str(label) for label in range(CLASSES)]},
+        }
+    }
+}
+
+
+def decode_picture(file: IO[bytes], where: object) -> Images:
+    """A 28×28 image file as a digit image uint8 (28, 28), its grey values as they are: 0 = paper, 255 = ink.
+
+    Raises InputError if it is not an image file, has another size, more than 8 bits, or is transparent.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damaged metadata and about sizes, which are looked at below
+            with Image.open(file) as picture:
+                if picture.size != (SIDE, SIDE):
+                    found = f"{picture.width}×{picture.height}"
+                    raise InputError(where, "not a digit image", expected="28×28 pixels", found=found)
+                if picture.mode.startswith(("I", "F")):
+                    found = f"mode {picture.mode}"
+                    raise InputError(where, "not a digit image", expected="8 bits a pixel", found=found)
+                if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema()[0] != 255:
+                    mend = "save it without transparency"
+                    raise InputError(where, "not a digit image", expected="grey", found="transparency", mend=mend)
+                return np.array(picture.convert("L"), np.uint8)
+    except InputError:
+        raise
+    except PermissionError as error:
+        raise unreadable(where, error) from None
+    # What Pillow's readers raise for damaged files.
+    except (OSError, EOFError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
+        raise _not_a_picture(where, error) from None
+    except (struct.error, zlib.error, MemoryError, Image.DecompressionBombError) as error:
+        raise _not_a_picture(where, error) from None
+
+
+def _not_a_picture(where: object, error: BaseException) -> InputError:
+    found = "something else" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+    return InputError(where, "cannot be read as a picture", expected="PNG, JPEG or another image file", found=found)
+
+
+def _png(image: Images) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def read_folder(path: Path) -> Digits:
+    """The digits of a folder whose sub-folders `0` … `9` hold 28×28 image files of that class.
+
+    In the order of the files' names over all classes, which for a folder that we wrote is the order of the digits.
+    Raises InputError that names the sub-folder or file that does not fit.
+    """
+    try:
+        classes = sorted(item for item in path.iterdir() if not item.name.startswith("."))
+        folders = [item for item in classes if item.is_dir()]
+        if not folders:
+            names = ", ".join(item.name for item in classes[:3]) or "nothing"
+            expected, mend = (
+                "one sub-folder of pictures for each class, 0 … 9",
+                "name a file in it, or sort the pictures",
+            )
+            raise InputError(path, "a folder without sub-folders", expected=expected, found=names, mend=mend)
+        for folder in folders:
+            if folder.name not in map(str, range(CLASSES)):
+                raise InputError(folder, "not a class", expected="sub-folders 0 … 9", found=folder.name)
+        pictures = [file for folder in folders for file in sorted(folder.iterdir()) if not _is_clutter(file)]
+        pictures.sort(key=lambda file: (file.name, file.parent.name))
+        images = np.empty((len(pictures), SIDE, SIDE), np.uint8)
+        for row, file in enumerate(pictures):
+            need_file(file)
+            with file.open("rb") as opened:
+                images[row] = decode_picture(opened, file)
+    except OSError as error:
+        raise unreadable(getattr(error, "filename", None) or path, error) from None
+    return Digits(images, np.array([int(file.parent.name) for file in pictures], np.uint8), str(path))
+
+
+def _is_clutter(file: Path) -> bool:
+    return file.name.startswith(".") or file.name.lower() in NOT_PICTURES
+
+
+def write_folder(digits: Digits, path: Path) -> None:
+    """The digits as PNG files `LABEL/ROW.png`, rows from 0; replaces a folder that was written by this, and no other.
+
+    InputError if they have no labels, OutputError if the folder holds something else.
+    """
+    labels = digits.need_labels("sort them into a folder for each class")
+    width = max(5, len(str(len(digits) - 1)))
+    with write_whole_folder(path, mark=FOLDER_MARK) as beside:
+        for label in np.unique(labels):
+            (beside / str(label)).mkdir()
+        for row, (image, label) in enumerate(zip(digits.images, labels, strict=True)):
+            (beside / str(label) / f"{row:0{width}}.png").write_bytes(_png(image))
+
+
+def read_parquet(path: Path) -> Digits:
+    """The digits of a Parquet file with a column `image` (struct of `bytes`, an image file, and `path`) and `label`.
+
+    Needs Polars. Raises InputError that names the row that does not fit.
+    """
+    need_file(path)
+    pl = _polars(path)
+    try:
+        content = io.BytesIO(path.read_bytes())  # here, since Polars has its own words for a missing right
+        with _silent():
+            table = pl.read_parquet(content)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        found = str(error).splitlines()[0] if str(error) else "something else"
+        raise InputError(path, "not a Parquet file", expected="a whole one", found=found) from None
+    cells = _image_bytes(path, table)
+    images = np.empty((len(cells), SIDE, SIDE), np.uint8)
+    for row, cell in enumerate(cells):
+        where = f"{path}, row {row + 1}, column image"
+        if not cell:
+            raise InputError(where, "not a picture", expected="the bytes of an image file", found="nothing")
+        images[row] = decode_picture(io.BytesIO(cell), where)
+    labels = None
+    if "label" in table.columns:
+        where = f"{path}, column label"
+        if not table["label"].dtype.is_integer() or table["label"].null_count():
+            found = f"{table['label'].dtype} with {table['label'].null_count()} empty"
+            raise InputError(where, "not labels", expected="integers 0…9", found=found)
+        labels = check_labels(table["label"].to_numpy(), where)
+    return Digits(images, labels, str(path))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on stderr: where Polars stumbles over a damaged file, it prints a traceback of Rust before it raises."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _image_bytes(path: Path, table: polars.DataFrame) -> list[bytes | None]:
+    kind = dict(table.schema).get("image")
+    fields = {field.name: field.dtype for field in getattr(kind, "fields", [])}
+    if str(fields.get("bytes")) != "Binary":
+        listed = ", ".join(f"{name} ({dtype})" for name, dtype in list(table.schema.items())[:4])
+        expected = "a column image of struct(bytes, path), as the Hugging Face hub has it"
+        raise InputError(path, "other columns", expected=expected, found=listed or "none")
+    cells: list[bytes | None] = table["image"].struct.field("bytes").to_list()
+    return cells
+
+
+def write_parquet(digits: Digits, path: Path) -> None:
+    """The digits as the Hub stores MNIST: `image` (PNG bytes and a path) and, if there are any, `label` (int64)."""
+    pl = _polars(path)
+    cells = [{"bytes": _png(image), "path": f"{row:05}.png"} for row, image in enumerate(digits.images)]
+    columns = [pl.Series("image", cells, pl.Struct({"bytes": pl.Binary, "path": pl.String}))]
+    features: dict[str, Any] = dict(HUB_FEATURES["info"]["features"])
+    if digits.labels is None:
+        del features["label"]
+    else:
+        columns.append(pl.Series("label", digits.labels, pl.Int64))
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+    with write_whole(path) as beside:
+        beside.write_bytes(buffer.getvalue())
+
+
+def _polars(path: Path) -> Any:
+    try:
+        import polars
+    except ImportError:
+        raise MissingExtraError(f"{path}: Parquet", "tables") from None
+    return polars
