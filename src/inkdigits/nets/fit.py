@@ -1,0 +1,289 @@
+"""The training loop: a network, two sets of digits and the settings in, trained weights and their history out.
+
+The whole set is one tensor; batches are slices of a permutation of it. All randomness of an epoch comes from the seed
+and the epoch's number, so that a training taken up after any epoch goes on bit for bit as if it had not stopped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..digits.dataset import Digits
+from ..errors import InputError
+from .augment import augment
+from .catalogue import Settings
+from .run import Epoch, State
+from .zoo import Whitening
+
+EPSILON = 1e-7  # Adam's and Adadelta's, as Keras sets it
+EVALUATION_BATCH = 1_000  # images a forward pass without gradients
+
+
+@dataclass(frozen=True, eq=False)
+class Tensors:
+    """A set of digits on the device: images uint8 (N, 1, 28, 28), labels int64 (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, digits: Digits, device: torch.device) -> Tensors:
+        labels = digits.need_labels("train on")
+        images = torch.from_numpy(np.ascontiguousarray(digits.images)).unsqueeze(1)
+        return cls(images.to(device), torch.from_numpy(labels.astype(np.int64)).to(device))
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` is a GPU where PyTorch sees one. Raises InputError for `cuda` where it does not."""
+    if device == "cuda" and not torch.cuda.is_available():
+        mend = "use --device cpu, or install a CUDA build of PyTorch"
+        raise InputError("--device cuda", "no GPU that PyTorch can use", mend=mend)
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the processor multiplies it in hardware (elsewhere it is slower), float32 if not."""
+    if precision == "auto" and device.type == "cpu":
+        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        return torch.bfloat16 if capabilities.get("amx_bf16") else torch.float32
+    return torch.float32 if precision == "fp32" else torch.bfloat16
+
+
+def rate_at(settings: Settings, step: int, steps: int) -> float:
+    """The learning rate of a step (counted from 0)."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    done = (step + 0.5) / steps
+    if settings.schedule == "cosine":
+        return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    rising, falling = done / max(settings.warmup, 1e-9), (1 - done) / max(1 - settings.warmup, 1e-9)
+    return settings.learning_rate * min(rising, falling, 1)
+
+
+def make_optimiser(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """The optimiser; only weight matrices and kernels decay, as biases and norms have nothing to gain from it."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    rate = settings.learning_rate
+    match settings.optimiser:
+        case "sgd":
+            nesterov = settings.momentum > 0
+            return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, nesterov=nesterov, fused=True)
+        case "adam":
+            return torch.optim.Adam(groups, lr=rate, betas=(0.9, settings.beta2), eps=EPSILON, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=rate, betas=(0.9, settings.beta2), eps=EPSILON, fused=True)
+        case "adadelta":
+            return torch.optim.Adadelta(groups, lr=rate, rho=0.95, eps=EPSILON)
+
+
+class Averaged:
+    """An exponential average of a network's weights and running statistics (Polyak and Juditsky, 1992)."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.live = [value for value in network.state_dict().values() if value.is_floating_point()]
+        self.mean = [value.clone() for value in self.live]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        # The first steps count less than the decay says, or the average would remember the random start.
+        torch._foreach_lerp_(self.mean, self.live, 1 - min(self.decay, (1 + step) / (10 + step)))
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the network's weights and the average."""
+        for live, mean in zip(self.live, self.mean, strict=True):
+            kept = live.clone()
+            live.copy_(mean)
+            mean.copy_(kept)
+
+
+class Training:
+    """One training from its first step to its last; `run` does it, `state` and `restore` make it resumable."""
+
+    def __init__(self, network: nn.Sequential, train: Digits, validation: Digits, settings: Settings) -> None:
+        _keep_freed_memory()
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.precision = choose_precision(settings.precision, self.device)
+        for layer in network:
+            if isinstance(layer, Whitening):
+                images = torch.from_numpy(train.images[: layer.LOOK]).unsqueeze(1).float() / 255
+                layer.look_at(images, torch.Generator().manual_seed(settings.seed))
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.train, self.validation = Tensors.of(train, self.device), Tensors.of(validation, self.device)
+        self.optimiser = make_optimiser(self.network, settings)
+        self.average = Averaged(self.network, settings.averaging) if settings.averaging else None
+        self.best: dict[str, Tensor] | None = None
+        self.history: list[Epoch] = []
+        self.batches = max(1, round(len(train) / settings.batch))
+        self.steps = max(1, round(settings.epochs * self.batches))
+
+    def run(
+        self,
+        *,
+        on_epoch: Callable[[Training], None] | None = None,
+        on_step: Callable[[Tensor, Tensor], None] | None = None,
+    ) -> None:
+        """Train to the end; the network then holds the result, in evaluation mode.
+
+        Parameters
+        ----------
+        on_epoch: called after each epoch, the last one included.
+        on_step: called with the loss and the number of right answers of each batch.
+        """
+        began = time.perf_counter() - (self.history[-1].seconds if self.history else 0.0)
+        while len(self.history) * self.batches < self.steps and not self._patience_is_over():
+            loss, accuracy, rate = self._epoch(len(self.history), on_step)
+            if self.average:
+                self.average.swap()
+            tested_loss, tested_accuracy = self.evaluate(self.validation)
+            self._remember_best(tested_loss)
+            if self.average:
+                self.average.swap()
+            done = min((len(self.history) + 1) * self.batches, self.steps) / self.batches
+            seconds = time.perf_counter() - began
+            self.history.append(Epoch(done, seconds, loss, accuracy, tested_loss, tested_accuracy, rate))
+            if on_epoch:
+                on_epoch(self)
+        if self.best is not None:
+            self.network.load_state_dict(self.best)
+        elif self.average:
+            self.average.swap()
+        self.network.eval()
+
+    def _epoch(self, number: int, on_step: Callable[[Tensor, Tensor], None] | None) -> tuple[float, float, float]:
+        seed = int(np.random.SeedSequence([self.settings.seed, number]).generate_state(1)[0])
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        order = torch.randperm(len(self.train.labels), generator=generator).to(self.device)
+        first = number * self.batches
+        losses = torch.zeros((), device=self.device)
+        right = torch.zeros((), device=self.device)
+        seen, rate = 0, 0.0
+        self.network.train()
+        for step, index in enumerate(order.tensor_split(self.batches)[: self.steps - first], start=first):
+            rate = rate_at(self.settings, step, self.steps)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            images = augment(self._prepare(self.train.images[index]), self.settings, generator)
+            labels = self.train.labels[index]
+            with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                logits = self.network(images)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.settings.label_smoothing)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            if self.average:
+                self.average.update(step)
+            with torch.no_grad():
+                hits = (logits.argmax(1) == labels).sum()
+                losses += loss.detach() * len(index)
+                right += hits
+                seen += len(index)
+            if on_step:
+                on_step(loss.detach(), hits)
+        return float(losses) / seen, float(right) / seen, rate
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        return (images.float() / 255).contiguous(memory_format=torch.channels_last)
+
+    def logits(self, part: Tensors) -> Tensor:
+        """What the network says of a set, float32 (N, 10), on the CPU; no dropout, batch norm at its running values."""
+        self.network.eval()
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32),
+        ):
+            parts = [self.network(self._prepare(images)).float() for images in part.images.split(EVALUATION_BATCH)]
+        return torch.cat(parts).cpu()
+
+    def evaluate(self, part: Tensors) -> tuple[float, float]:
+        """Mean loss in nats and accuracy on a set."""
+        logits, labels = self.logits(part), part.labels.cpu()
+        return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
+
+    def _remember_best(self, loss: float) -> None:
+        if self.settings.patience and all(loss < row.validation_loss for row in self.history):
+            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def _patience_is_over(self) -> bool:
+        if not self.settings.patience or not self.history:
+            return False
+        losses = [row.validation_loss for row in self.history]
+        return len(losses) - 1 - losses.index(min(losses)) >= self.settings.patience
+
+    def state(self) -> State:
+        """Everything that going on needs, as arrays by name."""
+        arrays: dict[str, NDArray[np.generic]] = {}
+        for name, value in self.network.state_dict().items():
+            arrays[f"network/{name}"] = value.cpu().numpy()
+        for index, values in self.optimiser.state_dict()["state"].items():
+            for name, value in values.items():
+                arrays[f"optimiser/{index}/{name}"] = torch.as_tensor(value).cpu().numpy()
+        for index, value in enumerate(self.average.mean if self.average else []):
+            arrays[f"average/{index}"] = value.cpu().numpy()
+        for name, value in (self.best or {}).items():
+            arrays[f"best/{name}"] = value.cpu().numpy()
+        return State(arrays, self.history)
+
+    def restore(self, state: State) -> None:
+        """Take up where `state` was taken. Raises InputError if it belongs to another network or other settings."""
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}, "average": {}, "best": {}}
+        for name, array in state.arrays.items():
+            kind, _, rest = name.partition("/")
+            # A copy that torch owns: numpy's memory may be aligned otherwise, and alignment decides which kernel runs.
+            parts.setdefault(kind, {})[rest] = torch.from_numpy(array).clone()
+        try:
+            self.network.load_state_dict(parts["network"])
+            collected: dict[int, dict[str, Tensor]] = {}
+            for name, value in parts["optimiser"].items():
+                index, _, key = name.partition("/")
+                collected.setdefault(int(index), {})[key] = value
+            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": collected})
+            for parameter, values in self.optimiser.state.items():
+                for key, value in values.items():
+                    if value.shape == parameter.shape:  # in the parameter's memory format, as fused kernels need it
+                        values[key] = torch.empty_like(parameter).copy_(value)
+            for number, mean in enumerate(self.average.mean if self.average else []):
+                mean.copy_(parts["average"][str(number)])
+        except (RuntimeError, KeyError, ValueError) as error:
+            found = str(error).splitlines()[0]
+            raise InputError(
+                "checkpoint", "belongs to another network", found=found, mend="start again with --force"
+            ) from error
+        self.best = {name: value.to(self.device) for name, value in parts["best"].items()} or None
+        self.history = list(state.history)
+
+
+def _keep_freed_memory() -> None:
+    """Ask glibc to keep large freed blocks for the next step instead of returning their pages to the system.
+
+    Every step allocates the same tensors of a few megabytes; without this each is mapped and zeroed page by page anew,
+    which costs up to a third of a small network's training time. Elsewhere than on glibc nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    trim_threshold, mmap_threshold = -1, -3  # the names M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, 2**31 - 1)

@@ -1,0 +1,185 @@
+"""The run folder: what one training wrote, each file whole or not at all.
+
+runs/fast-0/
+    config.json           every setting, the seed, versions and the data's hash; written before training starts
+    history.csv           a row an epoch
+    checkpoint            weights and optimiser after the last whole epoch, for --resume (numpy's npz, no pickle)
+    model.onnx            the network as it is used
+    training-hashes.npy   fingerprints of the training images
+    metrics.json          what was measured
+    MODEL_CARD.md         the same in words
+    report.html           made by `inkdigits evaluate`
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..digits.dataset import Digits, data_hash
+from ..digits.files import write_whole
+from ..errors import InputError, OutputError
+from .catalogue import Settings, settings_for
+
+CONFIG, HISTORY, CHECKPOINT, METRICS, CARD = "config.json", "history.csv", "checkpoint", "metrics.json", "MODEL_CARD.md"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of `history.csv`: seconds since training began, mean loss in nats and accuracy, on both parts."""
+
+    epoch: float
+    seconds: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a training stands after an epoch: arrays by name, and the rows of history so far."""
+
+    arrays: dict[str, NDArray[Any]]
+    history: list[Epoch]
+
+
+def new_folder(output: str | Path | None, settings: Settings, *, force: bool) -> Path:
+    """The folder that a new run writes to, made; `runs/NET-SEED`, `runs/NET-SEED-2`, … unless it is given.
+
+    Raises OutputError if the given one exists (unless `force`, and it is an earlier run), or cannot be made.
+    """
+    if output is None:
+        stem, count = Path("runs") / f"{settings.net}-{settings.seed}", 1
+        folder = stem
+        while folder.exists():
+            count += 1
+            folder = stem.with_name(f"{stem.name}-{count}")
+    else:
+        folder = Path(output)
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            if not force:
+                mend = "--force replaces it, --resume goes on with it"
+                raise OutputError(folder, "exists already", expected="a new folder", mend=mend)
+            if not (folder / CONFIG).is_file():
+                raise OutputError(
+                    folder, "is not an earlier run", expected=f"a folder with {CONFIG}", mend="choose another"
+                )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if force:
+            # The old model must not be taken for the new run's if that is interrupted.
+            for file in folder.iterdir():
+                if file.is_file():
+                    file.unlink()
+    except OSError as error:
+        raise OutputError(folder, "cannot be made", found=error.strerror or str(error)) from error
+    return folder
+
+
+def write_config(
+    folder: Path, settings: Settings, source: str, extra: list[str], train: Digits, validation: Digits
+) -> None:
+    write_json(
+        folder / CONFIG,
+        {
+            "source": source,
+            "extra": extra,
+            "settings": settings.as_dict(),
+            "data": {
+                "train": {"n": len(train), "sha256": data_hash(train)},
+                "validation": {"n": len(validation), "sha256": data_hash(validation)},
+            },
+            "versions": {
+                "inkdigits": __version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "onnx": version("onnx"),
+                "onnxruntime": version("onnxruntime"),
+            },
+            "platform": {
+                "system": platform.system(),
+                "machine": platform.machine(),
+                "threads": torch.get_num_threads(),
+            },
+        },
+    )
+
+
+def read_config(file: Path) -> tuple[Settings, dict[str, Any]]:
+    """The settings in a `config.json`, and the whole of it. Raises InputError if it is missing or not one."""
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(config["source"], str) or not isinstance(config["extra"], list):
+            raise ValueError("source or extra missing")
+        return settings_for(**config["settings"]), config
+    except FileNotFoundError:
+        raise InputError(file, "no such file", expected=f"the {CONFIG} of a run") from None
+    except OSError as error:
+        raise InputError(file, "cannot be read", found=error.strerror or str(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(file, "not the settings of a run", expected=f"a {CONFIG}", found=str(error)) from error
+
+
+def save_state(folder: Path, state: State) -> None:
+    """Write `checkpoint` and then `history.csv`."""
+    rows = np.array([list(vars(row).values()) for row in state.history], np.float64)
+    with write_whole(folder / CHECKPOINT) as file, Path(file).open("wb") as stream:
+        np.savez(stream, allow_pickle=False, history=rows, **state.arrays)
+    with write_whole(folder / HISTORY) as file, Path(file).open("w", newline="", encoding="utf-8") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(vars(state.history[0]))
+        writer.writerows([f"{value:.6g}" for value in vars(row).values()] for row in state.history)
+
+
+def load_state(folder: Path) -> State | None:
+    """The last checkpoint, or None before the first. Raises InputError if it is damaged."""
+    file = folder / CHECKPOINT
+    if not file.exists():
+        return None
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            content = {name: arrays[name] for name in arrays.files}
+        return State(content, [Epoch(*row) for row in content.pop("history").tolist()])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        mend = "start again with --force"
+        raise InputError(file, "not a checkpoint", found=str(error) or type(error).__name__, mend=mend) from error
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    with write_whole(file) as path:
+        Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], source: str) -> None:
+    """The model in words: what it is, what it was trained on, how good it was on the digits held out."""
+    validation = metrics["validation"]
+    text = f"""# {settings.net}
+
+A classifier of handwritten digits, written by inkdigits {__version__}.
+
+- Input: `images`, uint8 [N, 28, 28], 0 = paper, 255 = ink, the digit fitted into 20×20 and centred by mass (as MNIST).
+- Output: `probabilities` [N, 10], `novelty` [N] (above {metrics["novelty_threshold"]} refused), `features` [N, D].
+- Parameters: {metrics["parameters"]:,}.
+- Trained on: {metrics["train"]["of"]:,} digits of {source}, seed {settings.seed}.
+- On {validation["n"]:,} digits held out of them: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
+  negative log-likelihood {validation["loss"]:.4f}. Temperature and refusal threshold were fitted on these.
+- Licence of the training data: {metrics["licence"]}.
+- Not for: signs other than 0…9, several digits in one image, pictures that were not prepared as above.
+"""
+    with write_whole(folder / CARD) as path:
+        Path(path).write_text(text, encoding="utf-8")

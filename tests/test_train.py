@@ -1,0 +1,316 @@
+"""Training: what it writes, that it can be interrupted anywhere and repeated exactly, and that it plays fair."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import inkdigits.digits.mnist
+from inkdigits.digits.dataset import Digits, pixel_hashes
+from inkdigits.digits.formats import load_digits, save_digits
+from inkdigits.digits.mnist import load_mnist
+from inkdigits.errors import InputError, OutputError
+from inkdigits.nets.catalogue import settings_for
+from inkdigits.nets.fit import rate_at
+from inkdigits.nets.train import Run, calibrate, train
+from inkdigits.reader.model import load_model
+
+# Small, and with everything that has a state of its own: dropout, batch norm, an optimiser's moments, an average.
+STATEFUL: dict[str, Any] = {
+    "net": "b-regularised",
+    "epochs": 3,
+    "batch": 64,
+    "augmentation": "affine",
+    "averaging": 0.9,
+    "optimiser": "adamw",
+    "weight_decay": 0.01,
+}
+
+
+class StopError(Exception):
+    """Stands for whatever ends a training early."""
+
+
+@pytest.fixture(scope="module")
+def some() -> Digits:
+    """600 training digits."""
+    return load_mnist("train").take(slice(600), source="some")
+
+
+@pytest.fixture(scope="module")
+def whole(some: Digits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An uninterrupted run."""
+    return train(some, output=tmp_path_factory.mktemp("runs") / "whole", **STATEFUL)
+
+
+def stop_after(epoch: int, error: type[BaseException] = StopError) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        if line.startswith(f"epoch {epoch}/"):
+            raise error
+
+    return say
+
+
+def test_a_run_folder_holds_what_the_contract_says(whole: Run, some: Digits) -> None:
+    names = {file.name for file in whole.folder.iterdir()}
+    assert names == {
+        "config.json",
+        "history.csv",
+        "checkpoint",
+        "model.onnx",
+        "training-hashes.npy",
+        "metrics.json",
+        "MODEL_CARD.md",
+    }
+    config = json.loads((whole.folder / "config.json").read_text())
+    assert config["settings"] == whole.settings.as_dict()
+    assert config["data"]["train"]["n"] == 480
+    assert set(config["versions"]) >= {"inkdigits", "torch", "numpy", "onnxruntime"}
+    with (whole.folder / "history.csv").open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert [float(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert list(rows[0]) == [
+        "epoch",
+        "seconds",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "learning_rate",
+    ]
+    metrics = json.loads((whole.folder / "metrics.json").read_text())
+    assert metrics == whole.metrics
+    assert metrics["validation"]["n"] == 120
+    assert set(metrics["seconds"]) == {"load", "train", "export"}
+    hashes = np.load(whole.folder / "training-hashes.npy", allow_pickle=False)
+    assert np.isin(hashes, pixel_hashes(some.images)).all()
+    assert len(hashes) == 480
+
+
+def test_the_metrics_are_those_of_the_file(whole: Run, some: Digits) -> None:
+    _, held = some.split(120, seed=whole.settings.split_seed)
+    said = load_model(whole.folder).predict(held.images)
+    assert whole.metrics["validation"]["accuracy"] == pytest.approx((said.labels == held.labels).mean())
+    assert whole.metrics["validation"]["accuracy"] > 0.5
+
+
+def test_the_same_training_gives_the_same_bytes(whole: Run, some: Digits, tmp_path: Path) -> None:
+    again = train(some, output=tmp_path / "again", **STATEFUL)
+    assert again.model.read_bytes() == whole.model.read_bytes()
+    other = train(some, output=tmp_path / "other", **STATEFUL, seed=1)
+    assert other.model.read_bytes() != whole.model.read_bytes()
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    epoch: int, whole: Run, some: Digits, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stopped"
+    with pytest.raises(StopError):
+        train(some, output=folder, say=stop_after(epoch), **STATEFUL)
+    assert not (folder / "model.onnx").exists()
+    resumed = train(some, output=folder, resume=True)
+    assert resumed.model.read_bytes() == whole.model.read_bytes()
+    kept = np.load(folder / "checkpoint", allow_pickle=False)
+    expected = np.load(whole.folder / "checkpoint", allow_pickle=False)
+    assert set(kept.files) == set(expected.files)
+    for name in set(kept.files) - {"history"}:  # which holds seconds
+        assert np.array_equal(kept[name], expected[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"net": "a-mlp-bn-dropout-adam", "optimiser": "adadelta", "learning_rate": 1.0},
+        {"net": "lenet5", "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.05, "patience": 1},
+        {"net": "fast"},
+    ],
+)
+def test_every_kind_of_optimiser_can_be_resumed(changes: dict[str, Any], some: Digits, tmp_path: Path) -> None:
+    settings = {"epochs": 3, "batch": 64, **changes}
+    straight = train(some, output=tmp_path / "straight", **settings)
+    with pytest.raises(StopError):
+        train(some, output=tmp_path / "stopped", say=stop_after(1), **settings)
+    resumed = train(some, output=tmp_path / "stopped", resume=True)
+    assert resumed.model.read_bytes() == straight.model.read_bytes()
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(whole: Run, some: Digits, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(some, output=tmp_path / "run", say=stop_after(2, KeyboardInterrupt), **STATEFUL)
+    assert train(some, output=tmp_path / "run", resume=True).model.read_bytes() == whole.model.read_bytes()
+
+
+def test_a_run_interrupted_before_its_first_checkpoint_starts_anew(whole: Run, some: Digits, tmp_path: Path) -> None:
+    def at_once(line: str) -> None:
+        raise StopError
+
+    with pytest.raises(StopError):
+        train(some, output=tmp_path / "run", say=at_once, **STATEFUL)
+    assert not (tmp_path / "run" / "checkpoint").exists()
+    assert train(some, output=tmp_path / "run", resume=True).model.read_bytes() == whole.model.read_bytes()
+
+
+def test_a_finished_run_resumed_stays_as_it_is(whole: Run, some: Digits, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(some, output=folder, **STATEFUL)
+    assert train(some, output=folder, resume=True).model.read_bytes() == whole.model.read_bytes()
+
+
+def test_a_run_is_repeated_from_its_config(tmp_path: Path, some: Digits) -> None:
+    file = tmp_path / "some.npz"
+    save_digits(some, file)
+    first = train(file, output=tmp_path / "first", net="softmax", epochs=2, seed=5)
+    again = train(output=tmp_path / "again", from_config=first.folder / "config.json")
+    assert again.settings == first.settings
+    assert again.model.read_bytes() == first.model.read_bytes()
+
+
+def test_training_never_opens_the_test_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[str] = []
+    unpack = inkdigits.digits.mnist._unpack
+
+    def watched(name: str) -> bytes:
+        opened.append(name)
+        return unpack(name)
+
+    monkeypatch.setattr(inkdigits.digits.mnist, "_unpack", watched)
+    train("mnist", output=tmp_path / "run", net="softmax", epochs=0.01)
+    assert opened
+    assert not [name for name in opened if "t10k" in name]
+
+
+def test_of_a_file_with_both_parts_the_training_part_is_trained_on(tmp_path: Path, some: Digits, few: Digits) -> None:
+    parts = {"x_train": some.images, "y_train": some.labels, "x_test": few.images, "y_test": few.labels}
+    np.savez(tmp_path / "both.npz", **parts)
+    run = train(tmp_path / "both.npz", output=tmp_path / "run", net="softmax", epochs=1)
+    assert run.metrics["train"]["of"] + run.metrics["validation"]["n"] == len(some)
+
+
+def test_extra_digits_are_trained_on_and_never_held_out(tmp_path: Path, some: Digits, few: Digits) -> None:
+    run = train(some, output=tmp_path / "run", extra=[few], net="softmax", epochs=1)
+    assert run.metrics["train"]["of"] == 480 + len(few)
+    assert run.metrics["validation"]["n"] == 120
+    hashes = load_model(run.folder).training_hashes()
+    assert hashes is not None
+    assert np.isin(pixel_hashes(few.images), hashes).all()
+
+
+def test_early_stopping_ends_with_the_best_weights(tmp_path: Path, some: Digits) -> None:
+    # A rate that is far too high: the loss soon rises.
+    settings: dict[str, Any] = {"net": "lenet5", "optimiser": "sgd", "schedule": "constant", "batch": 32, "epochs": 30}
+    run = train(some, output=tmp_path / "run", patience=2, learning_rate=0.3, momentum=0.9, **settings)
+    with (run.folder / "history.csv").open(newline="") as text:
+        losses = [float(row["validation_loss"]) for row in csv.DictReader(text)]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 3 < 30
+    shorter = train(
+        some, output=tmp_path / "short", learning_rate=0.3, momentum=0.9, **{**settings, "epochs": best + 1}
+    )
+    assert shorter.model.read_bytes() == run.model.read_bytes()
+
+
+def test_a_fraction_of_an_epoch_stops_inside_it(tmp_path: Path, some: Digits) -> None:
+    run = train(some, output=tmp_path / "run", net="softmax", epochs=1.5, batch=48)
+    assert run.metrics["epochs"] == 1.5
+
+
+def test_the_schedules_rise_and_fall_as_they_say() -> None:
+    one_cycle = settings_for("fast", schedule="one-cycle", learning_rate=1.0, warmup=0.25)
+    rates = [rate_at(one_cycle, step, 100) for step in range(100)]
+    assert rates.index(max(rates)) in (24, 25)
+    assert rates[0] < 0.05
+    assert rates[-1] < 0.05
+    cosine = settings_for("fast", schedule="cosine", learning_rate=1.0)
+    assert rate_at(cosine, 49, 99) == pytest.approx(0.5)
+    assert rate_at(settings_for("fast", schedule="constant", learning_rate=0.3), 7, 9) == 0.3
+
+
+def test_temperature_brings_back_the_scale_that_the_labels_were_drawn_with() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 10)) * 2
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = (shares.cumsum(1) > rng.random((len(shares), 1))).argmax(1).astype(np.uint8)
+    calibration = calibrate(logits * 3, labels)
+    assert calibration.temperature == pytest.approx(3, rel=0.03)
+
+
+def test_one_held_out_digit_in_a_hundred_is_refused(whole: Run) -> None:
+    assert whole.metrics["validation"]["refused"] == pytest.approx(0.01, abs=0.01)
+
+
+def test_without_a_name_each_run_gets_a_folder_of_its_own(
+    tmp_path: Path, some: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = [str(train(some, net="softmax", epochs=1, seed=4).folder) for _ in range(2)]
+    assert folders == ["runs/softmax-4", "runs/softmax-4-2"]
+
+
+def test_a_folder_that_exists_is_refused_and_nothing_in_it_lost(whole: Run, some: Digits, tmp_path: Path) -> None:
+    before = whole.model.read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        train(some, output=whole.folder, **STATEFUL)
+    assert whole.model.read_bytes() == before
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="is not an earlier run"):
+        train(some, output=other, force=True, **STATEFUL)
+    assert (other / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"resume": True}, "which run"),
+        ({"resume": True, "output": "nowhere"}, "no run to go on with"),
+        ({"from_config": "nowhere.json"}, "no such file"),
+        ({"net": "nonet"}, "unknown network"),
+        ({"optimizer": "adam"}, "did you mean optimiser?"),
+        ({"device": "cuda"}, "no GPU that PyTorch can use"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    arguments: dict[str, Any], message: str, some: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError) as caught:
+        train(some, **arguments)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_resuming_with_other_data_or_a_damaged_checkpoint_is_refused(some: Digits, few: Digits, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(StopError):
+        train(some, output=folder, say=stop_after(1), **STATEFUL)
+    with pytest.raises(InputError, match="not the data that the run began with"):
+        train(few, output=folder, resume=True)
+    (folder / "checkpoint").write_bytes((folder / "checkpoint").read_bytes()[:1000])
+    with pytest.raises(InputError, match="not a checkpoint"):
+        train(some, output=folder, resume=True)
+    np.savez(folder / "x.npz", history=np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    (folder / "x.npz").rename(folder / "checkpoint")
+    with pytest.raises(InputError, match="not a checkpoint"):
+        train(some, output=folder, resume=True)
+
+
+def test_digits_without_labels_cannot_be_trained_on(some: Digits, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no labels"):
+        train(Digits(some.images, source="blind"), output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_mnist_is_the_default_and_its_split_is_stratified() -> None:
+    digits = load_digits("mnist:train")
+    _, held = digits.split(5_000, seed=0)
+    shares = np.bincount(held.need_labels("count")) / 5_000
+    assert np.abs(shares - np.bincount(digits.need_labels("count")) / 60_000).max() < 0.0005
