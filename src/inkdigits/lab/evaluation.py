@@ -1,0 +1,358 @@
+"""What is to be said about a model's answers on a set of digits: an `Evaluation`, measured from arrays alone.
+
+    >>> from inkdigits import evaluate
+    >>> evaluation = evaluate("ridge.onnx")
+    >>> evaluation.accuracy, evaluation.wrong[0].label, evaluation.wrong[0].said
+    (0.8542, 5, 9)
+
+Accuracy is raw first. Beside it stand the figures that keep it honest: its interval, the same without the labels that
+people do not agree on, without images that the model was trained on, and by halves of MNIST's test part.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import measure
+from ..digits.dataset import CLASSES, Digits, Labels, overlap
+from ..digits.formats import load_digits
+from ..digits.mnist import CONTESTED_LABELS, NO_CONSENSUS
+from ..reader.model import Model, Predictions
+from .report import percent
+
+HUMAN_LEVEL = 0.998  # the share of MNIST's test digits that people agree with its labels on, about
+LEAST_SURE = 24  # right digits to show: three rows of a gallery
+COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)  # where metrics.json samples the risk–coverage curve
+HALF = 5_000  # MNIST's test part: the first half was written by students, the second by employees
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of `n` digits were read wrongly."""
+
+    n: int
+    errors: int
+
+    @property
+    def accuracy(self) -> float:
+        return (self.n - self.errors) / self.n
+
+    @property
+    def interval95(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the accuracy."""
+        return measure.wilson_interval(self.n - self.errors, self.n)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "n": self.n,
+            "errors": self.errors,
+            "accuracy": _rounded(self.accuracy),
+            "interval95": [_rounded(end) for end in self.interval95],
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One digit: its row from 0, its label, what a model said, how sure it was (0…1) and its second choice.
+
+    contested: whether it is one of MNIST's test digits on whose label people do not agree.
+    """
+
+    index: int
+    label: int
+    said: int
+    confidence: float
+    second: int
+    contested: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        said = {"said": self.said, "confidence": _rounded(self.confidence), "second": self.second}
+        return {"index": self.index, "label": self.label, **said} | ({"contested": True} if self.contested else {})
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What the model's own novelty threshold does: how many digits it refuses, and the score on the others."""
+
+    threshold: float
+    refused: int
+    answered: Score | None  # None where all are refused
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A second model on the same digits.
+
+    test: McNemar's test, first model against second; overlap: how many of the digits the second was trained on, None if
+    it does not say; mended: the first model's mistakes that the second does not make; broken: the second's mistakes
+    that the first does not make; both surest first.
+    """
+
+    model: str
+    score: Score
+    test: measure.McNemar
+    both_right: int
+    both_wrong: int
+    overlap: int | None
+    mended: tuple[Answer, ...]
+    broken: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model is worth on a set of labelled digits.
+
+    The fields that depend on something are None without it: `without_contested` and `halves` (MNIST's test part, told
+    by its pixels), `refusal` (a novelty threshold), `overlap` (the hashes of the training images), `without_overlap`
+    (some overlap, and something left), `input_scale` (a foreign model), `against` (a second model), `metrics` and
+    `report` (files were written).
+    """
+
+    model: str
+    source: str
+    score: Score
+    without_contested: Score | None
+    halves: tuple[Score, Score] | None
+    overlap: int | None
+    without_overlap: Score | None
+    confusion: measure.Integers
+    negative_log_likelihood: float
+    reliability: measure.Reliability
+    mean_confidence: float
+    risk_coverage: measure.RiskCoverage
+    refusal: Refusal | None
+    wrong: tuple[Answer, ...]
+    least_sure: tuple[Answer, ...]
+    input_scale: str | None = None
+    against: Comparison | None = None
+    metrics: Path | None = None
+    report: Path | None = None
+
+    @property
+    def n(self) -> int:
+        return self.score.n
+
+    @property
+    def errors(self) -> int:
+        return self.score.errors
+
+    @property
+    def accuracy(self) -> float:
+        return self.score.accuracy
+
+    @property
+    def interval95(self) -> tuple[float, float]:
+        return self.score.interval95
+
+    @property
+    def expected_calibration_error(self) -> float:
+        return self.reliability.expected_calibration_error
+
+    @property
+    def class_scores(self) -> measure.ClassScores:
+        return measure.class_scores(self.confusion)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `metrics.json` holds under "test": numbers only, no dates or paths, so that it can be compared."""
+        found: dict[str, Any] = {"source": self.source, **self.score.as_dict()}
+        found["input_scale"] = self.input_scale
+        found["human_level"] = HUMAN_LEVEL
+        found["without_contested"] = self.without_contested and self.without_contested.as_dict()
+        first, second = self.halves or (None, None)
+        found["halves"] = first and second and {"0-4999": first.as_dict(), "5000-9999": second.as_dict()}
+        found["overlap"] = self.overlap
+        found["without_overlap"] = self.without_overlap and self.without_overlap.as_dict()
+        found["negative_log_likelihood"] = _rounded(self.negative_log_likelihood)
+        found["expected_calibration_error"] = _rounded(self.expected_calibration_error)
+        found["mean_confidence"] = _rounded(self.mean_confidence)
+        found["risk_coverage"] = {
+            "area": _rounded(self.risk_coverage.area),
+            "risk": {f"{coverage:g}": _rounded(self.risk_coverage.risk_at(coverage)) for coverage in COVERAGES},
+        }
+        found["refusal"] = self.refusal and {
+            "threshold": _rounded(self.refusal.threshold),
+            "refused": self.refusal.refused,
+            "rate": _rounded(self.refusal.refused / self.n),
+            "answered": self.refusal.answered and self.refusal.answered.as_dict(),
+        }
+        scores = self.class_scores
+        columns = zip(scores.n.tolist(), scores.precision, scores.recall, scores.f1, strict=True)
+        found["per_class"] = [
+            {"digit": digit, "n": n, "precision": _rounded(p), "recall": _rounded(r), "f1": _rounded(f)}
+            for digit, (n, p, r, f) in enumerate(columns)
+        ]
+        found["confusion"] = self.confusion.tolist()
+        bins = self.reliability
+        rows = zip(bins.edges[:-1], bins.edges[1:], bins.n.tolist(), bins.confidence, bins.accuracy, strict=True)
+        found["reliability"] = [
+            {"from": _rounded(lo), "to": _rounded(hi), "n": n, "confidence": _rounded(c), "accuracy": _rounded(a)}
+            for lo, hi, n, c, a in rows
+        ]
+        found["against"] = self.against and {
+            "model": self.against.model,
+            **self.against.score.as_dict(),
+            "overlap": self.against.overlap,
+            "only_first_right": self.against.test.only_first,
+            "only_second_right": self.against.test.only_second,
+            "both_right": self.against.both_right,
+            "both_wrong": self.against.both_wrong,
+            "mcnemar_p": _rounded(self.against.test.p),
+        }
+        found["wrong"] = [answer.as_dict() for answer in self.wrong]
+        found["least_sure"] = [answer.as_dict() for answer in self.least_sure]
+        return found
+
+    def text(self) -> str:
+        """What the command line prints: a few lines without the details, which are in the report."""
+        low, high = self.interval95
+        lines = [
+            f"{self.model} on {self.source}: {percent(self.accuracy)} right, {self.errors:,} of {self.n:,} wrong "
+            f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
+        ]
+        if self.input_scale:
+            lines.append(f"a foreign model, given its pixels scaled as {self.input_scale!r}")
+        if self.overlap:
+            rest = self.without_overlap
+            lines.append(
+                f"WARNING: {self.overlap:,} of these {self.n:,} images were in its training set; "
+                + (f"without them {percent(rest.accuracy)} of {rest.n:,}" if rest else "no unseen image is left")
+            )
+        if self.without_contested and self.halves:
+            left_out = self.n - self.without_contested.n
+            lines.append(
+                f"without the {left_out} contested labels {percent(self.without_contested.accuracy)}; "
+                f"first half {percent(self.halves[0].accuracy)}, second half {percent(self.halves[1].accuracy)}; "
+                f"human level about {percent(HUMAN_LEVEL, 1)}"
+            )
+        lines.append(
+            f"says {percent(self.mean_confidence)} sure on average (calibration error "
+            f"{percent(self.expected_calibration_error)}, negative log-likelihood {self.negative_log_likelihood:.4f})"
+        )
+        if self.refusal:
+            answered = self.refusal.answered
+            lines.append(
+                f"refuses {self.refusal.refused:,} of {self.n:,}"
+                + (f"; of those answered {percent(answered.accuracy)} right" if answered else "")
+            )
+        if self.against:
+            lines.append(self.against_text())
+        if self.report:
+            lines.append(f"wrong digits and figures: {self.report}")
+        return "\n".join(lines)
+
+    def against_text(self) -> str:
+        """The comparison with the second model in one sentence."""
+        if self.against is None:
+            return ""
+        test = self.against.test
+        p = f"p = {test.p:.2g}" if test.p >= 1e-6 else "p < 0.000001"
+        enough = "more than chance explains" if test.p < 0.05 else "no more than chance explains"
+        return (
+            f"against {self.against.model} ({percent(self.against.score.accuracy)} right): {test.only_first:,} digits "
+            f"only {self.model} reads, {test.only_second:,} only the other; {enough} (McNemar's test, {p})"
+        )
+
+
+def measure_answers(digits: Digits, predictions: Predictions, model: Model) -> Evaluation:
+    """Everything about one model's answers. Raises InputError if the digits have no labels."""
+    labels, said = digits.need_labels("measure against"), predictions.labels
+    right = said == labels
+    confidence = predictions.confidence.astype(np.float64)
+    contested = _contested(digits)
+    seen = _seen_in_training(digits, model)
+    return Evaluation(
+        model=model.name,
+        source=digits.source,
+        score=_score(right),
+        without_contested=_score(right[~contested]) if contested.any() else None,
+        halves=(_score(right[:HALF]), _score(right[HALF:])) if contested.any() else None,
+        overlap=None if seen is None else int(seen.sum()),
+        without_overlap=None if seen is None or not seen.any() or seen.all() else _score(right[~seen]),
+        confusion=measure.confusion_matrix(labels, said, classes=CLASSES),
+        negative_log_likelihood=measure.negative_log_likelihood(predictions.probabilities, labels),
+        reliability=measure.reliability(confidence, right),
+        mean_confidence=float(confidence.mean()),
+        risk_coverage=measure.risk_coverage(confidence, right),
+        refusal=_refusal(right, predictions, model),
+        input_scale=model.input_scale,
+        wrong=_answers(np.flatnonzero(~right), labels, predictions, contested, surest_first=True),
+        least_sure=_answers(np.flatnonzero(right), labels, predictions, contested, surest_first=False)[:LEAST_SURE],
+    )
+
+
+def add_comparison(
+    evaluation: Evaluation, digits: Digits, first: Predictions, second: Predictions, model: Model
+) -> Evaluation:
+    """The evaluation with a second `model`, which answered `second`, set beside the one that answered `first`."""
+    labels = digits.need_labels("measure against")
+    first_right, second_right = first.labels == labels, second.labels == labels
+    seen = _seen_in_training(digits, model)
+    comparison = Comparison(
+        model=model.name if model.name != evaluation.model else f"{model.name} ({model.path})",
+        score=_score(second_right),
+        test=measure.mcnemar(first_right, second_right),
+        both_right=int((first_right & second_right).sum()),
+        both_wrong=int((~first_right & ~second_right).sum()),
+        overlap=None if seen is None else int(seen.sum()),
+        mended=tuple(answer for answer in evaluation.wrong if second_right[answer.index]),
+        broken=_answers(
+            np.flatnonzero(first_right & ~second_right), labels, second, _contested(digits), surest_first=True
+        ),
+    )
+    return replace(evaluation, against=comparison)
+
+
+def is_mnist_test(digits: Digits) -> bool:
+    """Whether these are exactly the images of MNIST's test part, whatever they are called."""
+    if len(digits) != 2 * HALF:
+        return False
+    return np.array_equal(digits.images, load_digits("mnist", part="test").images)
+
+
+def _contested(digits: Digits) -> Mask:
+    contested = np.zeros(len(digits), bool)
+    if is_mnist_test(digits):
+        contested[[*CONTESTED_LABELS, *NO_CONSENSUS]] = True
+    return contested
+
+
+def _score(right: Mask) -> Score:
+    return Score(len(right), int((~right).sum()))
+
+
+def _seen_in_training(digits: Digits, model: Model) -> Mask | None:
+    hashes = model.training_hashes()
+    return None if hashes is None else overlap(digits.images, hashes)
+
+
+def _refusal(right: Mask, predictions: Predictions, model: Model) -> Refusal | None:
+    if model.novelty_threshold is None or predictions.novelty is None:
+        return None
+    refused = predictions.novelty > model.novelty_threshold
+    answered = None if refused.all() else _score(right[~refused])
+    return Refusal(model.novelty_threshold, int(refused.sum()), answered)
+
+
+def _answers(
+    index: NDArray[np.intp], labels: Labels, predictions: Predictions, contested: Mask, *, surest_first: bool
+) -> tuple[Answer, ...]:
+    said, confidence = predictions.labels, predictions.confidence
+    index = index[np.argsort(-confidence[index] if surest_first else confidence[index], kind="stable")]
+    second = predictions.probabilities[index].argsort(axis=1, kind="stable")[:, -2]
+    return tuple(
+        Answer(int(i), int(labels[i]), int(said[i]), float(confidence[i]), int(next_best), bool(contested[i]))
+        for i, next_best in zip(index, second, strict=True)
+    )
+
+
+def _rounded(value: float) -> float | None:
+    """Six significant digits, so that files stay readable; what is not a number is null, for JSON has no NaN."""
+    return None if math.isnan(value) else float(f"{value:.6g}")
