@@ -1,0 +1,353 @@
+"""The command line: one verb a function, its docstring the manual.
+
+    $ inkdigits train mnist -o runs/first
+    $ inkdigits evaluate runs/first
+    $ inkdigits predict test.csv -m runs/first -o submission.csv
+
+Results go to stdout, talk to stderr. Exit status: 0 done, 1 an unusable input or environment, 2 an unknown verb or
+option or a missing argument, 3 refused, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from .. import __version__
+from ..errors import InkdigitsError
+from ..nets.catalogue import NETWORKS, TARGETS, Settings
+
+# What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+class SourceType(click.ParamType[str]):
+    """A source of digits: a word or a file; completion offers both."""
+
+    name = "source"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        words = [word for word in ("mnist", "mnist:train", "mnist:test") if word.startswith(incomplete)]
+        return [*(CompletionItem(word) for word in words), CompletionItem(incomplete, type="file")]
+
+
+class NetType(click.ParamType[str]):
+    """A network's name; an unknown one is the catalogue's to explain."""
+
+    name = "net"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name, help=net.about) for name, net in NETWORKS.items() if name.startswith(incomplete)]
+
+
+SOURCE, NET, FILE = SourceType(), NetType(), click.Path(path_type=Path)
+
+
+def say(line: str) -> None:
+    """Talk: to stderr, and not at all with --quiet."""
+    context = click.get_current_context(silent=True)
+    if context is None or not context.params.get("quiet"):
+        click.echo(line, err=True)
+
+
+def shared(*, threads: bool = True, machine: bool = True) -> Callable[[Command], Command]:
+    """The options that several verbs have."""
+
+    def decorate(command: Command) -> Command:
+        command = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr, errors apart.")(command)
+        if machine:
+            command = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")(command)
+        if threads:
+            kind = click.IntRange(1, 1024)
+            command = click.option("--threads", type=kind, help="Processor threads.  [default: all]")(command)
+        return command
+
+    return decorate
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="SOURCE is mnist (embedded), a CSV as Kaggle's, IDX, .npz, .parquet or .sqlite file, or a folder of images.",
+)
+@click.version_option(__version__, prog_name="inkdigits")
+def cli() -> None:
+    """Read handwritten digits, and see how that is learnt.
+
+    \b
+    inkdigits train                                          train on the embedded MNIST
+    inkdigits evaluate runs/fast-0                           measure it, and look at what it gets wrong
+    inkdigits train train.csv -o runs/kaggle                 train on Kaggle's Digit Recognizer …
+    inkdigits predict test.csv -m runs/kaggle -o sub.csv     … and write the submission
+    """
+
+
+@cli.command()
+@click.argument("source", type=SOURCE, default="mnist")
+@click.option("--to", "target", type=FILE, help="Convert: write the digits to this file or folder.")
+@shared(threads=False)
+def data(source: str, target: Path | None, quiet: bool, as_json: bool) -> None:
+    """Say what is in SOURCE, or convert it.
+
+    Counts, classes, pixel statistics, duplicates and the overlap with the embedded MNIST, for training and test part
+    separately. The format written is told by the name: .csv, .csv.gz, .zip, .npz, .parquet, .sqlite,
+    NAME-images-idx3-ubyte (with .gz if wanted; labels beside it), anything else a folder of images.
+
+    \b
+    inkdigits data
+    inkdigits data train.csv --json
+    inkdigits data mnist:train --to train.csv
+    """
+    from ..digits.describe import describe
+    from ..digits.formats import load_digits, save_digits
+
+    if target is not None:
+        digits = load_digits(source)
+        save_digits(digits, target)
+        say(f"{len(digits):,} digits from {source} written to {target}")
+        return
+    description = describe(source)
+    click.echo(_json(description.as_dict()) if as_json else description.text())
+
+
+@cli.command()
+@click.argument("source", type=SOURCE, required=False)
+@click.option("--net", type=NET, help="Which network.  [default: fast]")
+@click.option("--target", metavar="|".join(TARGETS), help="Test accuracy that the preset of fast is made for.")
+@click.option("-o", "--output", type=FILE, help="Run folder.  [default: runs/NET-SEED]")
+@click.option("--extra", type=SOURCE, multiple=True, metavar="SOURCE", help="More digits to train on; repeatable.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run in -o.")
+@click.option("--force", is_flag=True, help="Replace the earlier run in -o.")
+@click.option("--from-config", type=FILE, metavar="FILE", help="Repeat the run that wrote this config.json.")
+@click.option("--seed", type=int, help="Seed of weights, order and augmentation.  [default: 0]")
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute.  [default: auto]")
+@click.option("--epochs", type=float, help="Passes over the training digits.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Any other setting; repeatable.")
+@click.option("--list", "list_nets", is_flag=True, help="List the networks and stop.")
+@click.option("--settings", "list_settings", is_flag=True, help="List the settings of the chosen network and stop.")
+@shared()
+def train(
+    source: str | None,
+    net: str | None,
+    target: str | None,
+    output: Path | None,
+    extra: tuple[str, ...],
+    resume: bool,
+    force: bool,
+    from_config: Path | None,
+    changes: tuple[str, ...],
+    list_nets: bool,
+    list_settings: bool,
+    quiet: bool,
+    as_json: bool,
+    threads: int | None,
+    **named: Any,
+) -> None:
+    """Train a network on SOURCE (MNIST's training part) and write a run folder.
+
+    Part of the digits is held out; the test set is never opened. The folder gets the model as an ONNX file, settings,
+    history, a checkpoint and metrics. Ctrl-C leaves a run that --resume goes on with.
+
+    \b
+    inkdigits train
+    inkdigits train train.csv -o runs/kaggle
+    inkdigits train --target 99.0
+    inkdigits train --net b-regularised --seed 3 --set dropout=0.3 --set weight_decay=1e-4
+    inkdigits train --resume -o runs/kaggle
+    """
+    from ..nets.catalogue import settings_for
+
+    if list_nets:
+        click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
+        return
+    settings = {name: value for name, value in named.items() if value is not None} | _settings(changes)
+    if list_settings:
+        chosen = settings_for(net or "fast", target=target, **settings).as_dict()
+        click.echo(_json(chosen) if as_json else "\n".join(f"{name:18}{value}" for name, value in chosen.items()))
+        return
+    if not (resume or from_config):
+        # Before PyTorch is loaded: a misspelt name is answered at once.
+        settings_for(net or "fast", target=target, **settings)
+    from ..nets.train import train as run_training
+
+    run = run_training(
+        source,
+        net=net or "fast",
+        target=target,
+        output=output,
+        extra=extra,
+        resume=resume,
+        force=force,
+        from_config=from_config,
+        threads=threads,
+        say=say,
+        progress=not quiet and sys.stderr.isatty(),
+        **settings,
+    )
+    click.echo(_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
+    say(f"next: inkdigits evaluate {run.folder}")
+
+
+@cli.command()
+@click.argument("model")
+@click.argument("source", type=SOURCE, default="mnist")
+@click.option("-o", "--output", type=FILE, help="Folder for metrics.json and report.html.  [default: the run folder]")
+@click.option("--against", metavar="MODEL2", help="A second model for the same digits (McNemar's test).")
+@click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
+@shared()
+def evaluate(
+    model: str,
+    source: str,
+    output: Path | None,
+    against: str | None,
+    input_scale: str | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure MODEL on the labelled digits of SOURCE (MNIST's test part).
+
+    Accuracy with its interval, per class, calibration, what it would refuse, which digits it gets wrong: metrics.json
+    and report.html. MODEL is a run folder, an .onnx file or the name of a shipped model.
+
+    \b
+    inkdigits evaluate runs/fast-0
+    inkdigits evaluate runs/fast-0 --against runs/b-regularised-0
+    inkdigits evaluate other.onnx my-digits.csv -o results
+    """
+    from ..lab.evaluate import evaluate as run_evaluation
+
+    result = run_evaluation(model, source, output=output, against=against, threads=threads, input_scale=input_scale)
+    click.echo(_json(result.as_dict()) if as_json else result.text())
+
+
+@cli.command()
+@click.argument("source", type=SOURCE)
+@click.option("-m", "--model", default="reader", show_default=True, help="Run folder, .onnx file or shipped model.")
+@click.option("-o", "--output", type=FILE, required=True, help="The CSV to write.")
+@click.option("--details", is_flag=True, help="Also write Confidence, Novelty and Refused.")
+@click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
+@shared(machine=False)
+def predict(
+    source: str,
+    model: str,
+    output: Path,
+    details: bool,
+    input_scale: str | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Read every digit of SOURCE and write `ImageId,Label`, ids counting from 1 in the order of the rows.
+
+    The label is always 0…9; --details says which images look unlike a digit. The file is read back and checked.
+
+    \b
+    inkdigits predict test.csv -m runs/kaggle -o submission.csv
+    inkdigits predict forms.parquet -o answers.csv --details
+    """
+    from ..reader.predict import predict as run_prediction
+
+    result = run_prediction(
+        source, model=model, output=output, details=details, threads=threads, input_scale=input_scale
+    )
+    for line in result.text().splitlines():
+        say(line)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the completion script of a SHELL.
+
+    \b
+    inkdigits completion bash >> ~/.bashrc
+    inkdigits completion zsh >> ~/.zshrc
+    inkdigits completion fish > ~/.config/fish/completions/inkdigits.fish
+    """
+    maker = get_completion_class(shell)
+    assert maker is not None  # click knows every shell of SHELLS
+    click.echo(maker(cli, {}, "inkdigits", "_INKDIGITS_COMPLETE").source())
+
+
+def _settings(changes: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` as a value of the setting's type."""
+    kinds = Settings.__dataclass_fields__
+    values: dict[str, Any] = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise InkdigitsError("--set", "not a setting", expected="NAME=VALUE", found=change)
+        name = name.replace("-", "_")
+        kind = str(kinds[name].type) if name in kinds else ""
+        try:
+            if text == "none" and "None" in kind:
+                values[name] = None
+            elif kind == "bool":
+                values[name] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text]
+            elif kind == "int":
+                values[name] = int(text)
+            elif "float" in kind:
+                values[name] = float(text)
+            else:
+                values[name] = text
+        except (ValueError, KeyError):
+            raise InkdigitsError(f"--set {name}", "not a value of it", expected=kind, found=text) from None
+    return values
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with the status that the module's docstring lists."""
+    sys.exit(status_of(arguments))
+
+
+def status_of(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    try:
+        result = cli.main(args=arguments, prog_name="inkdigits", standalone_mode=False)
+        sys.stdout.flush()
+    except InkdigitsError as error:
+        return _fail(str(error), 1)
+    except (click.NoSuchOption, click.MissingParameter) as error:
+        return _usage(error)
+    except click.BadParameter as error:
+        where = (error.param and error.param.opts[0]) or "option"
+        return _fail(f"{where}: {error.message.rstrip('.')}", 1)
+    except click.UsageError as error:
+        return _usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing may be written any more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("not enough memory; give a smaller source", 1)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, status: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    return status
+
+
+def _usage(error: click.UsageError) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return 2
+    command = error.ctx.command_path if error.ctx else "inkdigits"
+    message = error.format_message().rstrip(".")
+    return _fail(f"{message[:1].lower()}{message[1:]}; `{command} --help` says what there is", 2)
