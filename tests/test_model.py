@@ -101,6 +101,12 @@ def test_training_hashes_are_those_of_the_run(run: Run) -> None:
     assert load_model(run.model).training_hashes() is None
 
 
+def test_a_file_trained_on_mnist_remembers_it_without_its_folder(run: Run, tmp_path: Path) -> None:
+    hashes = load_model(changed(run, tmp_path / "m.onnx", trained_on="mnist:train")).training_hashes()
+    assert hashes is not None
+    assert np.array_equal(hashes, pixel_hashes(load_mnist("train").images))
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_scale_of_a_foreign_model_is_found(scale: str, run: Run, few: Digits, tmp_path: Path) -> None:
     model = load_model(foreign(tmp_path / "other.onnx", run, scale, ["N", 784]))

@@ -11,7 +11,6 @@ Names are loaded when they are first used: importing the package loads neither P
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from .reader.model import load_model as load_model
     from .reader.predict import predict as predict
 
-__version__ = version("inkdigits")
+__version__ = "0.1.0"
 
 _HOME = {
     "Digits": "digits.dataset",

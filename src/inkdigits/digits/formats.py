@@ -51,6 +51,8 @@ def load_digits(source: Source = "mnist", *, part: Literal["train", "test", "all
 
     Raises InputError that names the file, row and column, what was expected and what was found.
     """
+    if part not in (*PARTS, "all"):
+        raise InputError("part", "not a part", expected="train, test or all", found=repr(part))
     if part != "all" and embedded_parts(source) == PARTS:
         return load_mnist(part)
     parts = load_parts(source)

@@ -150,7 +150,7 @@ def _is_header(cells: list[str]) -> bool:
 def _in_order(path: Path, names: list[str], pixels: list[int]) -> slice | NDArray[np.intp]:
     """The columns in the order of the pixels that their names tell: sorted by name, pixel10 comes before pixel2."""
     columns = np.array(pixels)
-    for pattern, shape in ((r"[a-z_]*(\d+)", (PIXELS,)), (r"(\d+)x(\d+)", (SIDE, SIDE))):
+    for pattern, shape in ((r"[a-z_]*(\d{1,6})", (PIXELS,)), (r"(\d{1,2})x(\d{1,2})", (SIDE, SIDE))):
         matches = [re.fullmatch(pattern, names[column].lower()) for column in pixels]
         places = np.array([[int(part) for part in match.groups()] for match in matches if match is not None])
         if len(places) < PIXELS:

@@ -125,7 +125,11 @@ def train(
     if state:
         training.restore(state)
         say(f"going on after epoch {state.history[-1].epoch:g}")
-    _fit(training, folder, say, progress)
+    try:
+        _fit(training, folder, say, progress)
+    except KeyboardInterrupt:
+        say(f"stopped; `inkdigits train --resume -o {folder}` goes on")
+        raise
     trained = time.perf_counter()
 
     metrics = _finish(training, folder, kept, held, _is_mnist(source, extra))
@@ -230,6 +234,8 @@ def _finish(training: Training, folder: Path, kept: Digits, held: Digits, is_mni
         "validation_n": str(len(labels)),
         "data_licence": licence,
     }
+    if is_mnist:
+        metadata["trained_on"] = "mnist:train"
     network = training.network.to("cpu").float()
     with write_whole(folder / MODEL_FILE) as file:
         Path(file).write_bytes(export.to_onnx(network, calibration, metadata))

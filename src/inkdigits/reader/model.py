@@ -105,10 +105,10 @@ class Model:
 
     def training_hashes(self) -> NDArray[np.uint64] | None:
         """Fingerprints (M,) of the images it was trained on, or None where nobody kept them."""
-        if self.metadata.get("trained_on") == "mnist:train":
-            return pixel_hashes(load_digits("mnist:train").images)
         file = self.folder / HASHES_FILE if self.folder else None
         if file is None or not file.is_file():
+            if self.metadata.get("trained_on") == "mnist:train":
+                return pixel_hashes(load_digits("mnist:train").images)
             return None
         try:
             hashes: NDArray[np.uint64] = np.load(file, allow_pickle=False)
