@@ -1,0 +1,200 @@
+"""Fill README and docs with what the commands really print and the benchmarks really found.
+
+    $ .venv/bin/python docs/refresh.py            # run the commands, fill in everything
+    $ .venv/bin/python docs/refresh.py --results  # only the tables made from benchmarks/results/
+
+A block stands between `<!-- run: NAME -->` or `<!-- results: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+WORK = ROOT / "work" / "docs"
+BLOCK = re.compile(r"<!-- (run|results): ([\w-]+) -->\n(?:.*?<!-- end -->\n)?", re.DOTALL)
+
+# In the order of the pages: a later command may use what an earlier one made.
+COMMANDS = {
+    "data-mnist": "inkdigits data",
+    "bad-pixel": "inkdigits data bad.csv",
+    "train-list": "inkdigits train --list",
+    "train": "inkdigits train",
+    "evaluate": "inkdigits evaluate runs/fast-0",
+    "predict": "inkdigits predict test.csv -m runs/fast-0 -o submission.csv",
+    "predict-leak": "inkdigits predict mnist:train -m runs/fast-0 -o submission.csv",
+}
+
+
+def result(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def percent(share: float) -> str:
+    return f"{share:.2%}".replace("%", " %")
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def fast_table() -> str:
+    found = result("fast-cpu")
+    rows = []
+    for target, values in found["targets"].items():
+        accuracy, training = values["accuracy"], values["training_seconds"]
+        rows.append(
+            [
+                f"`train --target {target}`",
+                f"{percent(accuracy['mean'])} ± {accuracy['sd'] * 100:.2f}",
+                f"{training['median']:.1f} s",
+                f"{values['whole_seconds']['median']:.1f} s",
+                str(accuracy["n"]),
+            ]
+        )
+    head = ["command", "test accuracy, mean ± sd", "training time, median", "whole process", "seeds"]
+    return table(head, rows) + "\n\n" + _machine(found) + " `benchmarks/fast.py`"
+
+
+def peers_table() -> str:
+    found = result("peers")
+    rows = []
+    for name, peer in found["peers"].items():
+        epochs = f"{peer['epochs']} epoch" + ("s" if peer["epochs"] > 1 else "")
+        reached = f"{percent(peer['accuracy'])} after {epochs}"
+        if not peer["reached"]:
+            reached += f", never {found['target']} %"
+        time = f"{peer['training_seconds']:.0f} s"
+        rows.append(
+            [f"{name} (Keras on TensorFlow)", reached, time, f"{peer['ours_seconds']:.1f} s", f"{peer['ratio']:g}×"]
+        )
+    head = ["network", "test accuracy", "its training time", "ours beside it", "ratio"]
+    ours = f"Ours is `train --target {found['target']}`, {percent(found['ours']['accuracy'])} in the mean of "
+    ours += f"{len(found['ours']['runs'])} seeds, run in turn with them. "
+    return table(head, rows) + "\n\n" + ours + _machine(found) + " `benchmarks/peers.py`"
+
+
+def systems_table() -> str:
+    grouped: dict[str, list[Any]] = {}
+    for row in result("systems"):
+        grouped.setdefault(row["name"], []).append(row)
+    rows = []
+    for name, runs in grouped.items():
+        theirs, accuracies = runs[0]["theirs"], [run["test"]["accuracy"] for run in runs]
+        ours = percent(fmean(accuracies))
+        if len(runs) > 1:
+            ours += f" ± {stdev(accuracies) * 100:.2f} ({len(runs)} seeds)"
+        rows.append(
+            [
+                f"`{name}`",
+                f"{runs[0]['parameters']:,}",
+                f"{runs[0]['epochs']:g}",
+                _pair(theirs["train_accuracy"], theirs["train_loss"]),
+                _pair(theirs["test_accuracy"], theirs["test_loss"]),
+                _pair(fmean(run["train"]["accuracy"] for run in runs), fmean(run["train"]["loss"] for run in runs)),
+                f"{ours} / {fmean(run['test']['loss'] for run in runs):.4f}",
+            ]
+        )
+    head = ["network", "learnt parameters", "epochs", "their train", "their test", "our train", "our test"]
+    return table(head, rows) + "\n\nAccuracy / loss. `benchmarks/systems.py`"
+
+
+def _pair(accuracy: float | None, loss: float | None) -> str:
+    if accuracy is None:
+        return "–"
+    return percent(accuracy) + (f" / {loss:.4f}" if loss is not None else "")
+
+
+def kaggle_text() -> str:
+    found = result("kaggle")
+    submission, seconds, memory = found["submission"], found["predict_whole_seconds"], found["predict_peak_mb"]
+    low, high = submission["interval95"]
+    sentences = [
+        "On files of Kaggle's shape made from MNIST (42,000 and 28,000 rows, in a fixed random order) the submission",
+        f"had {percent(submission['accuracy'])} right ({submission['errors']} of {submission['rows']:,} wrong;",
+        f"95 % interval {low * 100:.2f} to {high * 100:.2f} %). Training took {found['train']['whole_seconds']:.0f} s",
+        f"as a whole process, the prediction {seconds['median']:.2f} s and {memory['median']:.0f} MB.",
+        f"{_machine(found)} `benchmarks/kaggle.py`",
+    ]
+    return " ".join(sentences)
+
+
+def _machine(found: Any) -> str:
+    machine = found["machine"]
+    kind = "with" if machine["amx_bf16"] else "without"
+    return f"{machine['cores']} cores of an {machine['processor'].replace('(R)', '')}, {kind} bf16 hardware."
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "fast": fast_table,
+    "peers": peers_table,
+    "systems": systems_table,
+    "kaggle": kaggle_text,
+}
+
+
+def run(name: str) -> str:
+    command = COMMANDS[name]
+    words = [sys.executable, "-m", "inkdigits", *command.split()[1:]]
+    done = subprocess.run(words, cwd=WORK, capture_output=True, text=True, check=False)
+    # Talk before results: as a person sees them, since the results come last.
+    parts = [done.stdout, done.stderr] if name == "predict-leak" else [done.stderr, done.stdout]
+    said = "".join(parts).rstrip().replace(f"{WORK}/", "")
+    return f"```\n$ {command}\n{said}\n```"
+
+
+def prepare() -> None:
+    """Where the commands run: Kaggle's test.csv, and a file with a bad pixel in it."""
+    from inkdigits import Digits, load_digits, save_digits
+
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    test = load_digits("mnist:test")
+    save_digits(Digits(test.images), WORK / "test.csv")
+    lines = (WORK / "test.csv").read_text().splitlines()[:4]
+    cells = lines[3].split(",")
+    cells[5] = "256"
+    (WORK / "bad.csv").write_text("\n".join([*lines[:3], ",".join(cells)]) + "\n")
+
+
+def filled(text: str, outputs: dict[str, str] | None) -> str:
+    """The text with its blocks made anew; `run` blocks only where `outputs` has them."""
+
+    def fill(block: re.Match[str]) -> str:
+        kind, name = block.groups()
+        if kind == "results":
+            content = TABLES[name]()
+        elif outputs is None:
+            return block.group()
+        else:
+            content = outputs[name]
+        return f"<!-- {kind}: {name} -->\n{content}\n<!-- end -->\n"
+
+    return BLOCK.sub(fill, text)
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def main() -> None:
+    outputs = None
+    if "--results" not in sys.argv:
+        prepare()
+        outputs = {name: run(name) for name in COMMANDS}
+    for page in pages():
+        page.write_text(filled(page.read_text(encoding="utf-8"), outputs), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
