@@ -74,7 +74,11 @@ def test_every_verb_explains_itself_with_an_example(verb: str | None, capsys: py
         (["evaluate"], 2, "error: missing argument 'MODEL'"),
         (["train", "--net", "fsat"], 1, "did you mean fast?"),
         (["train", "--target", "98"], 1, "error: --target: unknown, expected 99.0 or 99.3 or 99.5, found 98"),
-        (["train", "--set", "batch=many"], 1, "error: --set batch: not a value of it, expected int, found many"),
+        (
+            ["train", "--set", "batch=many"],
+            1,
+            "error: --set batch: not a value of it, expected a whole number, found many",
+        ),
         (["train", "--set", "batch"], 1, "error: --set: not a setting, expected NAME=VALUE, found batch"),
         (["train", "--epochs", "many"], 1, "error: --epochs: 'many' is not a valid float"),
         (["train", "nosuch.csv"], 1, "error: nosuch.csv: no such file"),

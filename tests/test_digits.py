@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inkdigits.digits.dataset import Digits, count_duplicates, data_hash, overlap, pixel_hashes
+from inkdigits.digits.dataset import Digits, data_hash, overlap, pixel_hashes
 from inkdigits.digits.formats import load_digits
 from inkdigits.digits.mnist import CONTESTED_LABELS, MNIST_FOLDER, NO_CONSENSUS, SHA256
 from inkdigits.errors import InputError
@@ -139,15 +139,16 @@ def test_the_hash_of_an_image_is_the_same_on_every_machine():
     assert pixel_hashes(np.zeros((1, 28, 28), np.uint8))[0] == 0x9FE56B9985269551
 
 
-def test_duplicates_and_overlap_are_counted(few):
-    twice = np.concatenate([few.images[:10], few.images[3:5]])
-    assert count_duplicates(twice) == 2
+def test_overlap_is_told_image_by_image(few):
     found = overlap(few.images[:10], pixel_hashes(few.images[8:]))
     assert found.tolist() == [False] * 8 + [True] * 2
 
 
-def test_mnist_does_not_overlap_with_itself(mnist_test):
-    assert count_duplicates(mnist_test.images) == 0
+def test_a_sample_is_spread_over_the_whole_set(few):
+    by_label = few.take(np.argsort(few.labels, kind="stable"))
+    assert set(by_label.sample(50).labels) == set(range(10))
+    assert len(by_label.sample(50)) == 50
+    assert few.sample(1_000) is few
 
 
 def test_the_data_hash_changes_with_a_pixel_and_with_a_label(few):

@@ -20,7 +20,7 @@ from inkdigits.lab.evaluate import evaluate
 from inkdigits.lab.evaluation import is_mnist_test
 from inkdigits.lab.report import percent
 from inkdigits.measure import wilson_interval
-from inkdigits.reader.model import Predictions
+from inkdigits.reader.model import Model, Predictions
 
 HISTORY = """epoch,seconds,train_loss,train_accuracy,validation_loss,validation_accuracy,learning_rate
 1,1.5,0.41,0.88,0.21,0.934,0.01
@@ -30,7 +30,7 @@ HISTORY = """epoch,seconds,train_loss,train_accuracy,validation_loss,validation_
 
 
 @dataclass
-class FakeModel:
+class FakeModel(Model):
     """Gives the same answers whatever the images."""
 
     probabilities: np.ndarray
@@ -172,7 +172,8 @@ def test_images_seen_in_training_are_counted_warned_about_and_left_out_beside_th
     assert found.errors == 3
     assert found.overlap == 100
     assert (found.without_overlap.n, found.without_overlap.errors) == (200, 2)
-    assert "WARNING: 100 of these 300 images were in its training set; without them 99.00 % of 200" in found.text()
+    assert "without the images that it was trained on 99.00 % of 200" in found.text()
+    assert found.warnings() == ["warning: 100 of these 300 images are among those that fake was trained on"]
 
 
 def test_overlap_is_none_where_nobody_kept_the_hashes_and_zero_where_there_is_none(few):
@@ -181,7 +182,7 @@ def test_overlap_is_none_where_nobody_kept_the_hashes_and_zero_where_there_is_no
     assert (none.overlap, none.without_overlap) == (0, None)
     everything = evaluate(FakeModel(answers(few.labels, []), hashes=pixel_hashes(few.images)), few)
     assert (everything.overlap, everything.without_overlap) == (300, None)
-    assert "no unseen image is left" in everything.text()
+    assert everything.warnings()
 
 
 def test_refusal_is_what_lies_above_the_models_threshold(few):
@@ -266,12 +267,15 @@ def test_a_model_is_loaded_by_its_name_with_the_options_given(few, monkeypatch):
 
     def load(name, **options):
         asked.append((name, options))
-        return FakeModel(answers(few.labels, []), name=str(name))
+        foreign = str(name) == "two.onnx"
+        return FakeModel(answers(few.labels, []), name=str(name), input_scale="unit" if foreign else None)
 
     monkeypatch.setattr(evaluate_module, "load_model", load)
     evaluate("one.onnx", few, against=Path("two.onnx"), threads=1, input_scale="raw")
-    options = {"threads": 1, "input_scale": "raw"}
-    assert asked == [("one.onnx", options), (Path("two.onnx"), options)]
+    found, given = {"threads": 1}, {"threads": 1, "input_scale": "raw"}
+    assert asked == [("one.onnx", found), (Path("two.onnx"), found), (Path("two.onnx"), given)]
+    with pytest.raises(InputError, match="is for foreign models"):
+        evaluate("one.onnx", few, input_scale="raw")
 
 
 def test_an_earlier_result_is_replaced(few, tmp_path):

@@ -96,7 +96,9 @@ def test_expected_calibration_error_is_that_of_torchmetrics(answers, bins):
         torch.from_numpy(probabilities), torch.from_numpy(labels), num_classes=10, n_bins=bins, norm="l1"
     )
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    assert measure.expected_calibration_error(confidence, right, bins=bins) == pytest.approx(float(expected), abs=1e-6)
+    assert measure.reliability(confidence, right, bins=bins).expected_calibration_error == pytest.approx(
+        float(expected), abs=1e-6
+    )
 
 
 def test_reliability_bins_are_half_open_and_the_last_one_holds_certainty():

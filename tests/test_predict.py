@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import errno
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,11 @@ def test_a_file_that_reads_back_wrong_is_noticed(
     output.write_text(change(output.read_text()))
     with pytest.raises(OutputError, match=message):
         check_submission(output, result.predictions)
+
+
+def test_a_device_or_a_pipe_is_written_to_like_a_file(run: Run, few: Digits, tmp_path: Path) -> None:
+    predict(few, model=run.folder, output="/dev/null")
+    code = "import sys; from inkdigits import predict; predict('mnist', model=sys.argv[1], output='/dev/stdout')"
+    command = [sys.executable, "-c", code, str(run.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert len(done.stdout.splitlines()) == 10_001

@@ -216,6 +216,13 @@ def test_early_stopping_ends_with_the_best_weights(tmp_path: Path, some: Digits)
     assert shorter.model.read_bytes() == run.model.read_bytes()
 
 
+def test_half_precision_trains_and_ships_a_file_that_agrees(tmp_path: Path, some: Digits) -> None:
+    # Slow without the hardware, and the same code: the file is checked against the network inside.
+    run = train(some, output=tmp_path / "run", net="fast", epochs=4, batch=32, precision="bf16")
+    assert run.metrics["precision"] == "bfloat16"
+    assert run.metrics["validation"]["accuracy"] > 0.5
+
+
 def test_a_fraction_of_an_epoch_stops_inside_it(tmp_path: Path, some: Digits) -> None:
     run = train(some, output=tmp_path / "run", net="softmax", epochs=1.5, batch=48)
     assert run.metrics["epochs"] == 1.5

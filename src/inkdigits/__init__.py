@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .digits.dataset import Digits as Digits
+    from .digits.describe import describe as data  # noqa: F401
     from .digits.formats import load_digits as load_digits
     from .digits.formats import save_digits as save_digits
     from .errors import InkdigitsError as InkdigitsError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "data": "digits.describe:describe",  # a verb is a function of the same name
     "Digits": "digits.dataset",
     "InkdigitsError": "errors",
     "Model": "reader.model",
@@ -44,7 +46,8 @@ __all__ = [*_HOME, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'inkdigits' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    module, _, attribute = _HOME[name].partition(":")
+    value = getattr(import_module(f".{module}", __name__), attribute or name)
     globals()[name] = value
     return value
 

@@ -112,11 +112,6 @@ def reliability(confidence: ArrayLike, right: ArrayLike, *, bins: int = CALIBRAT
     return Reliability(edges, n, mean_confidence, mean_accuracy)
 
 
-def expected_calibration_error(confidence: ArrayLike, right: ArrayLike, *, bins: int = CALIBRATION_BINS) -> float:
-    """Mean distance of confidence from accuracy over equal-width bins, 0…1: 0 is a model that knows what it knows."""
-    return reliability(confidence, right, bins=bins).expected_calibration_error
-
-
 @dataclass(frozen=True, eq=False)
 class RiskCoverage:
     """What share of the answers is wrong when only the surest are given.

@@ -22,7 +22,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from .. import __version__
 from ..errors import InkdigitsError
-from ..nets.catalogue import NETWORKS, TARGETS, Settings
+from ..nets.catalogue import NETWORKS, TARGETS, parse_setting, settings_for
 
 # What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
 
@@ -60,13 +60,12 @@ def say(line: str) -> None:
         click.echo(line, err=True)
 
 
-def shared(*, threads: bool = True, machine: bool = True) -> Callable[[Command], Command]:
+def shared(*, threads: bool = True) -> Callable[[Command], Command]:
     """The options that several verbs have."""
 
     def decorate(command: Command) -> Command:
         command = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr, errors apart.")(command)
-        if machine:
-            command = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")(command)
+        command = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")(command)
         if threads:
             kind = click.IntRange(1, 1024)
             command = click.option("--threads", type=kind, help="Processor threads.  [default: all]")(command)
@@ -108,12 +107,14 @@ def data(source: str, target: Path | None, quiet: bool, as_json: bool) -> None:
     inkdigits data mnist:train --to train.csv
     """
     from ..digits.describe import describe
-    from ..digits.formats import load_digits, save_digits
+    from ..digits.formats import load_parts, save_parts
 
     if target is not None:
-        digits = load_digits(source)
-        save_digits(digits, target)
-        say(f"{len(digits):,} digits from {source} written to {target}")
+        parts = load_parts(source)
+        save_parts(parts, target)
+        say(f"{sum(map(len, parts.values())):,} digits from {source} written to {target}")
+        if len(parts) > 1 and target.suffix != ".npz":
+            say(f"warning: training and test part are in it together; {source}:train would be the training part alone")
         return
     description = describe(source)
     click.echo(_json(description.as_dict()) if as_json else description.text())
@@ -164,12 +165,11 @@ def train(
     inkdigits train --net b-regularised --seed 3 --set dropout=0.3 --set weight_decay=1e-4
     inkdigits train --resume -o runs/kaggle
     """
-    from ..nets.catalogue import settings_for
-
     if list_nets:
         click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
         return
-    settings = {name: value for name, value in named.items() if value is not None} | _settings(changes)
+    settings = dict(parse_setting(change) for change in changes)
+    settings |= {name: value for name, value in named.items() if value is not None}
     if list_settings:
         chosen = settings_for(net or "fast", target=target, **settings).as_dict()
         click.echo(_json(chosen) if as_json else "\n".join(f"{name:18}{value}" for name, value in chosen.items()))
@@ -181,7 +181,7 @@ def train(
 
     run = run_training(
         source,
-        net=net or "fast",
+        net=net,
         target=target,
         output=output,
         extra=extra,
@@ -228,6 +228,8 @@ def evaluate(
 
     result = run_evaluation(model, source, output=output, against=against, threads=threads, input_scale=input_scale)
     click.echo(_json(result.as_dict()) if as_json else result.text())
+    for line in result.warnings():
+        say(line)
 
 
 @cli.command()
@@ -236,7 +238,7 @@ def evaluate(
 @click.option("-o", "--output", type=FILE, required=True, help="The CSV to write.")
 @click.option("--details", is_flag=True, help="Also write Confidence, Novelty and Refused.")
 @click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
-@shared(machine=False)
+@shared()
 def predict(
     source: str,
     model: str,
@@ -245,6 +247,7 @@ def predict(
     input_scale: str | None,
     threads: int | None,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Read every digit of SOURCE and write `ImageId,Label`, ids counting from 1 in the order of the rows.
 
@@ -259,6 +262,8 @@ def predict(
     result = run_prediction(
         source, model=model, output=output, details=details, threads=threads, input_scale=input_scale
     )
+    if as_json:
+        click.echo(_json(result.as_dict()))
     for line in result.text().splitlines():
         say(line)
 
@@ -276,32 +281,6 @@ def completion(shell: str) -> None:
     maker = get_completion_class(shell)
     assert maker is not None  # click knows every shell of SHELLS
     click.echo(maker(cli, {}, "inkdigits", "_INKDIGITS_COMPLETE").source())
-
-
-def _settings(changes: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE` as a value of the setting's type."""
-    kinds = Settings.__dataclass_fields__
-    values: dict[str, Any] = {}
-    for change in changes:
-        name, equals, text = change.partition("=")
-        if not equals:
-            raise InkdigitsError("--set", "not a setting", expected="NAME=VALUE", found=change)
-        name = name.replace("-", "_")
-        kind = str(kinds[name].type) if name in kinds else ""
-        try:
-            if text == "none" and "None" in kind:
-                values[name] = None
-            elif kind == "bool":
-                values[name] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text]
-            elif kind == "int":
-                values[name] = int(text)
-            elif "float" in kind:
-                values[name] = float(text)
-            else:
-                values[name] = text
-        except (ValueError, KeyError):
-            raise InkdigitsError(f"--set {name}", "not a value of it", expected=kind, found=text) from None
-    return values
 
 
 def _json(content: dict[str, Any]) -> str:
@@ -334,6 +313,9 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough; nothing may be written any more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # What no room foresaw: still one line, with the file's name if there is one.
+        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
     except MemoryError:
         return _fail("not enough memory; give a smaller source", 1)
     return result if isinstance(result, int) else 0

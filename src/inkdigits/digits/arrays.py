@@ -201,5 +201,15 @@ def _one_part(path: Path, arrays: np.lib.npyio.NpzFile, keys: tuple[str, str], s
 def write_npz(digits: Digits, path: Path) -> None:
     """The arrays `images` and, if there are any, `labels`, compressed; the same digits give the same bytes."""
     arrays = {"images": digits.images} | ({} if digits.labels is None else {"labels": digits.labels})
+    _write_arrays(arrays, path)
+
+
+def write_npz_parts(parts: dict[str, Digits], path: Path) -> None:
+    """Keras' arrays: `x_train`, `y_train`, `x_test`, `y_test`, without the labels of a part that has none."""
+    arrays = {f"x_{name}": digits.images for name, digits in parts.items()}
+    _write_arrays(arrays | {f"y_{n}": part.labels for n, part in parts.items() if part.labels is not None}, path)
+
+
+def _write_arrays(arrays: dict[str, NDArray[np.uint8]], path: Path) -> None:
     with write_whole(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

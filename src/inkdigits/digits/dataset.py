@@ -71,6 +71,12 @@ class Digits:
         labels = None if self.labels is None else self.labels[index]
         return Digits(self.images[index], labels, source or self.source)
 
+    def sample(self, most: int) -> Digits:
+        """At most `most` of the digits, evenly spaced, so that a set sorted by label gives some of each."""
+        if len(self) <= most:
+            return self
+        return self.take(np.linspace(0, len(self) - 1, most).astype(np.intp))
+
     def need_labels(self, purpose: str) -> Labels:
         """The labels, or an InputError that says what they were wanted for."""
         if self.labels is None:
@@ -128,11 +134,6 @@ def data_hash(digits: Digits) -> str:
     if digits.labels is not None:
         digest.update(digits.labels.tobytes())
     return digest.hexdigest()
-
-
-def count_duplicates(images: Images) -> int:
-    """How many images repeat the pixels of an earlier one."""
-    return len(images) - len(np.unique(pixel_hashes(images)))
 
 
 def overlap(images: Images, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:

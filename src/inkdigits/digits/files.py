@@ -124,6 +124,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file at `path`; False too where the system cannot tell."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _is_device(path: Path) -> bool:
     try:
         return path.exists() and not path.is_file() and not path.is_dir()
@@ -206,6 +214,8 @@ def write_whole_folder(path: str | os.PathLike[str], *, mark: str) -> Iterator[P
     except OSError as error:
         raise unwritable(wanted, error) from None
     finally:
+        if old.exists() and not target.exists():
+            old.rename(target)  # interrupted between the two renames
         for leftover in (beside, old):
             shutil.rmtree(leftover, ignore_errors=True)
 

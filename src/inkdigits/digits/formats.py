@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, OutputError
-from .arrays import IDX_NAME, check_images, read_idx, read_npz, write_idx, write_npz
+from .arrays import IDX_NAME, check_images, read_idx, read_npz, write_idx, write_npz, write_npz_parts
 from .corrections import read_corrections, write_corrections
 from .dataset import PIXELS, Digits
 from .files import is_folder
@@ -123,6 +123,14 @@ def _together(parts: dict[str, Digits], source: str) -> Digits:
     images = np.concatenate([digits.images for digits in parts.values()])
     labels = [digits.labels for digits in parts.values() if digits.labels is not None]
     return Digits(images, np.concatenate(labels) if len(labels) == len(parts) else None, source)
+
+
+def save_parts(parts: dict[str, Digits], path: str | os.PathLike[str]) -> None:
+    """What `load_parts` gives, into one file: Keras' four arrays for `.npz`, else all parts in one, in their order."""
+    if len(parts) > 1 and Path(path).name.lower().endswith(".npz"):
+        write_npz_parts(parts, Path(path))
+    else:
+        save_digits(next(iter(parts.values())) if len(parts) == 1 else _together(parts, os.fspath(path)), path)
 
 
 def save_digits(digits: Digits, path: str | os.PathLike[str]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from ..digits.dataset import Digits
 from ..digits.files import unwritable, write_whole
 from ..digits.formats import load_digits
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 from ..reader.model import Model, load_model
 from .evaluate_report import evaluation_report
 from .evaluation import Evaluation, add_comparison, measure_answers
@@ -49,12 +49,15 @@ def evaluate(
     output: folder for `metrics.json` and `report.html`; without it they go into the model's run folder (where
         `metrics.json` keeps what training wrote), or nowhere if the model has none.
     against: a second model for the same digits, compared by McNemar's test.
-    threads, input_scale: as in `load_model`.
+    threads: as in `load_model`; input_scale too, for whichever of the two models is foreign.
 
     Raises InputError (a source that cannot be read or has no labels), ModelError, OutputError (a folder that holds
     something else, or cannot be written) and MissingExtraError (no matplotlib for the report).
     """
     first = _loaded(model, threads, input_scale)
+    second = None if against is None else _loaded(against, threads, input_scale)
+    if input_scale is not None and first.input_scale is None and (second is None or second.input_scale is None):
+        raise InputError("--input-scale", "is for foreign models", found=f"{first.path}, which scales its own input")
     folder = _output_folder(output, first)
     earlier: dict[str, Any] = {}
     if folder is not None:
@@ -65,9 +68,9 @@ def evaluate(
     digits.need_labels("measure against")
     answers = first.predict(digits.images)
     evaluation = measure_answers(digits, answers, first)
-    if against is not None:
-        second = _loaded(against, threads, input_scale)
-        evaluation = add_comparison(evaluation, digits, answers, second.predict(digits.images), second)
+    if second is not None:
+        others = second.predict(digits.images)
+        evaluation = add_comparison(evaluation, digits, answers, others, first_model=first, model=second)
     if folder is None:
         return evaluation
     page = evaluation_report(evaluation, digits, first.folder)
@@ -80,9 +83,11 @@ def evaluate(
 
 
 def _loaded(model: ModelLike, threads: int | None, input_scale: str | None) -> Model:
-    if isinstance(model, (str, os.PathLike)):
-        return load_model(model, threads=threads, input_scale=input_scale)
-    return model
+    """The model, a foreign one with the scale that was asked for, if any was."""
+    opened = load_model(model, threads=threads)
+    if input_scale is None or opened.input_scale is None or isinstance(model, Model):
+        return opened
+    return load_model(model, threads=threads, input_scale=input_scale)
 
 
 def _output_folder(output: str | os.PathLike[str] | None, model: Model) -> Path | None:

@@ -92,7 +92,8 @@ class Comparison:
     """A second model on the same digits.
 
     test: McNemar's test, first model against second; overlap: how many of the digits the second was trained on, None if
-    it does not say; mended: the first model's mistakes that the second does not make; broken: the second's mistakes
+    it does not say; unseen: both scores and the test on the digits that neither was trained on, None where that is all
+    or none of them; mended: the first model's mistakes that the second does not make; broken: the second's mistakes
     that the first does not make; both surest first.
     """
 
@@ -102,6 +103,7 @@ class Comparison:
     both_right: int
     both_wrong: int
     overlap: int | None
+    unseen: tuple[Score, Score, measure.McNemar] | None
     mended: tuple[Answer, ...]
     broken: tuple[Answer, ...]
 
@@ -205,6 +207,12 @@ class Evaluation:
             "both_right": self.against.both_right,
             "both_wrong": self.against.both_wrong,
             "mcnemar_p": _rounded(self.against.test.p),
+            "unseen_by_both": self.against.unseen
+            and {
+                "first": self.against.unseen[0].as_dict(),
+                "second": self.against.unseen[1].as_dict(),
+                "mcnemar_p": _rounded(self.against.unseen[2].p),
+            },
         }
         found["wrong"] = [answer.as_dict() for answer in self.wrong]
         found["least_sure"] = [answer.as_dict() for answer in self.least_sure]
@@ -219,12 +227,9 @@ class Evaluation:
         ]
         if self.input_scale:
             lines.append(f"a foreign model, given its pixels scaled as {self.input_scale!r}")
-        if self.overlap:
+        if self.without_overlap:
             rest = self.without_overlap
-            lines.append(
-                f"WARNING: {self.overlap:,} of these {self.n:,} images were in its training set; "
-                + (f"without them {percent(rest.accuracy)} of {rest.n:,}" if rest else "no unseen image is left")
-            )
+            lines.append(f"without the images that it was trained on {percent(rest.accuracy)} of {rest.n:,}")
         if self.without_contested and self.halves:
             left_out = self.n - self.without_contested.n
             lines.append(
@@ -248,6 +253,17 @@ class Evaluation:
             lines.append(f"wrong digits and figures: {self.report}")
         return "\n".join(lines)
 
+    def warnings(self) -> list[str]:
+        """What must not be overlooked: digits that a model was trained on."""
+        seen = {self.model: self.overlap}
+        if self.against:
+            seen[self.against.model] = self.against.overlap
+        return [
+            f"warning: {count:,} of these {self.n:,} images are among those that {model} was trained on"
+            for model, count in seen.items()
+            if count
+        ]
+
     def against_text(self) -> str:
         """The comparison with the second model in one sentence."""
         if self.against is None:
@@ -255,10 +271,17 @@ class Evaluation:
         test = self.against.test
         p = f"p = {test.p:.2g}" if test.p >= 1e-6 else "p < 0.000001"
         enough = "more than chance explains" if test.p < 0.05 else "no more than chance explains"
-        return (
+        text = (
             f"against {self.against.model} ({percent(self.against.score.accuracy)} right): {test.only_first:,} digits "
             f"only {self.model} reads, {test.only_second:,} only the other; {enough} (McNemar's test, {p})"
         )
+        if self.against.unseen:
+            first, second, unseen = self.against.unseen
+            text += (
+                f"; on the {first.n:,} digits that neither was trained on {percent(first.accuracy)} against "
+                f"{percent(second.accuracy)} (p = {unseen.p:.2g})"
+            )
+        return text
 
 
 def measure_answers(digits: Digits, predictions: Predictions, model: Model) -> Evaluation:
@@ -284,17 +307,30 @@ def measure_answers(digits: Digits, predictions: Predictions, model: Model) -> E
         refusal=_refusal(right, predictions, model),
         input_scale=model.input_scale,
         wrong=_answers(np.flatnonzero(~right), labels, predictions, contested, surest_first=True),
-        least_sure=_answers(np.flatnonzero(right), labels, predictions, contested, surest_first=False)[:LEAST_SURE],
+        least_sure=_answers(_least_sure(right, confidence), labels, predictions, contested, surest_first=False),
     )
 
 
 def add_comparison(
-    evaluation: Evaluation, digits: Digits, first: Predictions, second: Predictions, model: Model
+    evaluation: Evaluation,
+    digits: Digits,
+    first: Predictions,
+    second: Predictions,
+    *,
+    first_model: Model,
+    model: Model,
 ) -> Evaluation:
-    """The evaluation with a second `model`, which answered `second`, set beside the one that answered `first`."""
+    """The evaluation with a second `model`, which answered `second`, set beside `first_model`, which said `first`."""
     labels = digits.need_labels("measure against")
     first_right, second_right = first.labels == labels, second.labels == labels
     seen = _seen_in_training(digits, model)
+    known = np.zeros(len(digits), bool)
+    for mask in (seen, _seen_in_training(digits, first_model)):
+        known |= False if mask is None else mask
+    unseen = None
+    if known.any() and not known.all():
+        rights = first_right[~known], second_right[~known]
+        unseen = _score(rights[0]), _score(rights[1]), measure.mcnemar(*rights)
     comparison = Comparison(
         model=model.name if model.name != evaluation.model else f"{model.name} ({model.path})",
         score=_score(second_right),
@@ -302,6 +338,7 @@ def add_comparison(
         both_right=int((first_right & second_right).sum()),
         both_wrong=int((~first_right & ~second_right).sum()),
         overlap=None if seen is None else int(seen.sum()),
+        unseen=unseen,
         mended=tuple(answer for answer in evaluation.wrong if second_right[answer.index]),
         broken=_answers(
             np.flatnonzero(first_right & ~second_right), labels, second, _contested(digits), surest_first=True
@@ -334,11 +371,17 @@ def _seen_in_training(digits: Digits, model: Model) -> Mask | None:
 
 
 def _refusal(right: Mask, predictions: Predictions, model: Model) -> Refusal | None:
-    if model.novelty_threshold is None or predictions.novelty is None:
+    refused = model.refused(predictions)
+    if refused is None or model.novelty_threshold is None:
         return None
-    refused = predictions.novelty > model.novelty_threshold
     answered = None if refused.all() else _score(right[~refused])
     return Refusal(model.novelty_threshold, int(refused.sum()), answered)
+
+
+def _least_sure(right: Mask, confidence: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The rows of the right answers that were given least surely."""
+    index = np.flatnonzero(right)
+    return index[np.argsort(confidence[index], kind="stable")[:LEAST_SURE]]
 
 
 def _answers(

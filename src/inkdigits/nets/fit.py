@@ -27,6 +27,7 @@ from .run import Epoch, State
 from .zoo import Whitening
 
 EPSILON = 1e-7  # Adam's and Adadelta's, as Keras sets it
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 EVALUATION_BATCH = 1_000  # images a forward pass without gradients
 
 
@@ -57,6 +58,8 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto" and device.type == "cpu":
         capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         return torch.bfloat16 if capabilities.get("amx_bf16") else torch.float32
+    if precision == "auto" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float32
     return torch.float32 if precision == "fp32" else torch.bfloat16
 
 
@@ -124,7 +127,7 @@ class Training:
         self.precision = choose_precision(settings.precision, self.device)
         for layer in network:
             if isinstance(layer, Whitening):
-                images = torch.from_numpy(train.images[: layer.LOOK]).unsqueeze(1).float() / 255
+                images = torch.from_numpy(train.sample(layer.LOOK).images).unsqueeze(1).float() / 255
                 layer.look_at(images, torch.Generator().manual_seed(settings.seed))
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train, self.validation = Tensors.of(train, self.device), Tensors.of(validation, self.device)
@@ -133,6 +136,11 @@ class Training:
         self.best: dict[str, Tensor] | None = None
         self.history: list[Epoch] = []
         self.batches = max(1, round(len(train) / settings.batch))
+        if len(train) // self.batches < 2 and any(isinstance(layer, _BATCH_NORMS) for layer in network):
+            found = f"{len(train) // self.batches} of {len(train)} digits"
+            raise InputError(
+                "setting batch", "batch norm cannot work", expected="2 or more digits a batch", found=found
+            )
         self.steps = max(1, round(settings.epochs * self.batches))
 
     def run(
@@ -194,29 +202,32 @@ class Training:
                 self.average.update(step)
             with torch.no_grad():
                 hits = (logits.argmax(1) == labels).sum()
-                losses += loss.detach() * len(index)
+                # Without the smoothing, so that both parts' losses are the same thing.
+                plain = F.cross_entropy(logits.float(), labels) if self.settings.label_smoothing else loss.detach()
+                losses += plain * len(index)
                 right += hits
                 seen += len(index)
             if on_step:
-                on_step(loss.detach(), hits)
+                on_step(plain, hits)
         return float(losses) / seen, float(right) / seen, rate
 
     def _prepare(self, images: Tensor) -> Tensor:
         return (images.float() / 255).contiguous(memory_format=torch.channels_last)
 
-    def logits(self, part: Tensors) -> Tensor:
-        """What the network says of a set, float32 (N, 10), on the CPU; no dropout, batch norm at its running values."""
+    def held_out_logits(self) -> Tensor:
+        """What the network, wherever it now is, says of the held-out digits in full precision; float32 (N, 10)."""
+        where = next(self.network.parameters()).device
+        return self._logits(self.validation.images.to(where), torch.float32)
+
+    def _logits(self, images: Tensor, precision: torch.dtype) -> Tensor:
         self.network.eval()
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32),
-        ):
-            parts = [self.network(self._prepare(images)).float() for images in part.images.split(EVALUATION_BATCH)]
+        with torch.inference_mode(), torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
+            parts = [self.network(self._prepare(some)).float() for some in images.split(EVALUATION_BATCH)]
         return torch.cat(parts).cpu()
 
     def evaluate(self, part: Tensors) -> tuple[float, float]:
-        """Mean loss in nats and accuracy on a set."""
-        logits, labels = self.logits(part), part.labels.cpu()
+        """Mean loss in nats and accuracy on a set; no dropout, batch norm at its running values."""
+        logits, labels = self._logits(part.images, self.precision), part.labels.cpu()
         return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
 
     def _remember_best(self, loss: float) -> None:

@@ -14,7 +14,9 @@ runs/fast-0/
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import os
 import platform
 import zipfile
 from collections.abc import Mapping
@@ -29,11 +31,14 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..digits.dataset import Digits, data_hash
-from ..digits.files import write_whole
+from ..digits.files import is_folder, unwritable, write_whole
 from ..errors import InputError, OutputError
+from ..reader.model import HASHES_FILE, MODEL_FILE
 from .catalogue import Settings, settings_for
 
 CONFIG, HISTORY, CHECKPOINT, METRICS, CARD = "config.json", "history.csv", "checkpoint", "metrics.json", "MODEL_CARD.md"
+REPORT = "report.html"  # which lab/ writes
+FILES = (HISTORY, CHECKPOINT, MODEL_FILE, HASHES_FILE, METRICS, CARD, REPORT)  # but for CONFIG, which is written anew
 
 
 @dataclass(frozen=True)
@@ -57,42 +62,66 @@ class State:
     history: list[Epoch]
 
 
-def new_folder(output: str | Path | None, settings: Settings, *, force: bool) -> Path:
+def new_folder(output: Path | None, settings: Settings, *, force: bool) -> Path:
     """The folder that a new run writes to, made; `runs/NET-SEED`, `runs/NET-SEED-2`, … unless it is given.
 
-    Raises OutputError if the given one exists (unless `force`, and it is an earlier run), or cannot be made.
+    Raises OutputError if the given one exists (unless it is empty, or `force` and an earlier run), or cannot be made.
+    With `force` the files of the earlier run are removed, so that they are not taken for the new one's if that is
+    interrupted; whatever else is in the folder stays.
     """
     if output is None:
-        stem, count = Path("runs") / f"{settings.net}-{settings.seed}", 1
-        folder = stem
-        while folder.exists():
-            count += 1
-            folder = stem.with_name(f"{stem.name}-{count}")
-    else:
-        folder = Path(output)
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        return _next_folder(Path("runs") / f"{settings.net}-{settings.seed}")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if any(output.iterdir()):
             if not force:
                 mend = "--force replaces it, --resume goes on with it"
-                raise OutputError(folder, "exists already", expected="a new folder", mend=mend)
-            if not (folder / CONFIG).is_file():
-                raise OutputError(
-                    folder, "is not an earlier run", expected=f"a folder with {CONFIG}", mend="choose another"
-                )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if force:
-            # The old model must not be taken for the new run's if that is interrupted.
-            for file in folder.iterdir():
-                if file.is_file():
-                    file.unlink()
+                raise OutputError(output, "exists already", expected="a new folder", mend=mend)
+            if not _is_run(output):
+                expected = f"a folder with the {CONFIG} of a run"
+                raise OutputError(output, "is not an earlier run", expected=expected, mend="choose another")
+            for name in FILES:
+                (output / name).unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(folder, "cannot be made", found=error.strerror or str(error)) from error
-    return folder
+        raise unwritable(output, error) from error
+    return output
+
+
+def _next_folder(stem: Path) -> Path:
+    for count in itertools.count(1):
+        folder = stem if count == 1 else stem.with_name(f"{stem.name}-{count}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return folder
+    raise AssertionError("there is always a next number")
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        read_config(folder / CONFIG)
+    except InputError:
+        return False
+    return True
+
+
+def config_to_resume(output: str | os.PathLike[str] | None) -> Path:
+    """The `config.json` of the run in `output`. Raises InputError if none is named, or there is none."""
+    if output is None:
+        raise InputError("--resume", "which run?", expected="-o RUN", mend="name the interrupted run's folder")
+    folder = Path(output)
+    if not is_folder(folder) or not (folder / CONFIG).is_file():
+        raise InputError(folder, "no run to go on with", expected=f"a folder with {CONFIG}")
+    return folder / CONFIG
 
 
 def write_config(
-    folder: Path, settings: Settings, source: str, extra: list[str], train: Digits, validation: Digits
+    folder: Path, settings: Settings, source: str | None, extra: list[str | None], train: Digits, validation: Digits
 ) -> None:
+    """Write `config.json`; a source is None where it was given as arrays, which no command can read again."""
     write_json(
         folder / CONFIG,
         {
@@ -124,26 +153,46 @@ def read_config(file: Path) -> tuple[Settings, dict[str, Any]]:
     """The settings in a `config.json`, and the whole of it. Raises InputError if it is missing or not one."""
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(config["source"], str) or not isinstance(config["extra"], list):
-            raise ValueError("source or extra missing")
-        return settings_for(**config["settings"]), config
+        settings = settings_for(**config["settings"])
+        for kind, value in [
+            (str | None, config["source"]),
+            (list, config["extra"]),
+            (int, config["platform"]["threads"]),
+            (str, config["data"]["train"]["sha256"]),
+            (str, config["data"]["validation"]["sha256"]),
+        ]:
+            if not isinstance(value, kind):
+                raise TypeError(f"{value!r} where {kind} belongs")
     except FileNotFoundError:
         raise InputError(file, "no such file", expected=f"the {CONFIG} of a run") from None
     except OSError as error:
         raise InputError(file, "cannot be read", found=error.strerror or str(error)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(file, "not the settings of a run", expected=f"a {CONFIG}", found=str(error)) from error
+    except InputError as error:
+        raise InputError(file, "not the settings of a run", found=str(error)) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        found = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(file, "not the settings of a run", expected=f"a {CONFIG}", found=found) from error
+    return settings, config
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What `metrics.json` holds, {} if there is none or it cannot be read: it is about to be made anew."""
+    try:
+        content = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def save_state(folder: Path, state: State) -> None:
-    """Write `checkpoint` and then `history.csv`."""
-    rows = np.array([list(vars(row).values()) for row in state.history], np.float64)
-    with write_whole(folder / CHECKPOINT) as file, Path(file).open("wb") as stream:
-        np.savez(stream, allow_pickle=False, history=rows, **state.arrays)
-    with write_whole(folder / HISTORY) as file, Path(file).open("w", newline="", encoding="utf-8") as text:
+    """Write `history.csv`, then `checkpoint`: a run cut off between them makes its last row anew."""
+    with write_whole(folder / HISTORY) as file, file.open("w", newline="", encoding="utf-8") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(vars(state.history[0]))
         writer.writerows([f"{value:.6g}" for value in vars(row).values()] for row in state.history)
+    rows = np.array([list(vars(row).values()) for row in state.history], np.float64)
+    with write_whole(folder / CHECKPOINT) as file, file.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, history=rows, **state.arrays)
 
 
 def load_state(folder: Path) -> State | None:
@@ -162,7 +211,7 @@ def load_state(folder: Path) -> State | None:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     with write_whole(file) as path:
-        Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], source: str) -> None:
@@ -178,8 +227,8 @@ A classifier of handwritten digits, written by inkdigits {__version__}.
 - Trained on: {metrics["train"]["of"]:,} digits of {source}, seed {settings.seed}.
 - On {validation["n"]:,} digits held out of them: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
   negative log-likelihood {validation["loss"]:.4f}. Temperature and refusal threshold were fitted on these.
-- Licence of the training data: {metrics["licence"]}.
+- Licence of the training data: {metrics["data_licence"]}.
 - Not for: signs other than 0…9, several digits in one image, pictures that were not prepared as above.
 """
     with write_whole(folder / CARD) as path:
-        Path(path).write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")

@@ -1,7 +1,10 @@
 """Train a network by name and write its run folder.
 
-    $ inkdigits train mnist --net fast -o runs/first
-    …
+    $ inkdigits train mnist --net softmax -o runs/softmax
+    network      softmax, 7,850 parameters
+    validation   92.44% of 5,000 digits held out (378 wrong), loss 0.2790
+    seconds      0.58 to load, 11.42 to train, 0.61 to export and check
+    model        runs/softmax/model.onnx
 
 The last thing a training does is to write the ONNX file and to measure it, through the code that users run, on the
 digits that were held out. The test set is never opened here.
@@ -20,12 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..digits.dataset import CLASSES, Digits, data_hash, pixel_hashes
+from ..digits.dataset import CLASSES, Digits, data_hash, overlap, pixel_hashes
 from ..digits.files import write_whole
-from ..digits.formats import load_digits
+from ..digits.formats import embedded_parts, load_digits
 from ..errors import InputError, MissingExtraError, ModelError
 from ..measure import accuracy, negative_log_likelihood
-from ..reader.model import FORMAT, HASHES_FILE, MODEL_FILE, load_model
+from ..reader.model import FORMAT, HASHES_FILE, MODEL_FILE, Model, load_model
 from .catalogue import Settings, settings_for
 
 try:
@@ -42,6 +45,8 @@ FALSE_REFUSALS = 0.01  # share of held-out digits that the threshold refuses
 TRAIN_SAMPLE = 10_000  # training digits on which the finished model is measured
 PARITY_SAMPLE = 256  # digits on which the file is compared with the network that it was made from
 MNIST_LICENCE = "CC BY-SA 3.0 (MNIST; Yann LeCun, Corinna Cortes)"
+
+Source = str | os.PathLike[str] | Digits
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,27 @@ class Run:
         )
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, on what, and whether an earlier run says so.
+
+    earlier: the `config.json` that is gone on with or repeated, or None; its data must be found again.
+    """
+
+    settings: Settings
+    source: Source
+    extra: Sequence[Source]
+    threads: int | None
+    earlier: dict[str, Any] | None = None
+
+
 def train(
-    source: str | os.PathLike[str] | Digits | None = None,
+    source: Source | None = None,
     *,
-    net: str = "fast",
+    net: str | None = None,
     target: str | None = None,
     output: str | os.PathLike[str] | None = None,
-    extra: Sequence[str | os.PathLike[str] | Digits] = (),
+    extra: Sequence[Source] = (),
     resume: bool = False,
     force: bool = False,
     from_config: str | os.PathLike[str] | None = None,
@@ -92,38 +111,77 @@ def train(
 ) -> Run:
     """Train a network and write a run folder.
 
+    PyTorch's number of threads and its global generator are set, for this process, as the training needs them.
+
     Parameters
     ----------
     source: labelled digits; MNIST's training part unless given.
-    net, target, changes: which network, which preset of `fast`, and settings by name (see `catalogue.Settings`).
+    net, target, changes: which network (`fast`), which preset of it, and settings by name (see `catalogue.Settings`).
     output: the run folder; `runs/NET-SEED` unless given. Refused if it exists, unless `force` or `resume`.
-    extra: more labelled digits to train on; none of them is held out.
-    resume: go on with the interrupted run in `output`, with its own settings.
-    from_config: repeat the run that wrote this `config.json`.
-    threads: processor threads; all of them unless given.
+    extra: more labelled digits to train on. None of them is held out, and those that are held out already are left out.
+    resume: go on with the interrupted run in `output`, with its own settings and threads.
+    from_config: repeat the run that wrote this `config.json`; `changes` may still be made.
+    threads: processor threads; all of them unless given. Another number rounds otherwise.
     say, progress: where talk goes, and whether to draw a progress bar on stderr.
 
     Raises InputError for unusable data or settings, OutputError where the folder cannot be written.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    folder, settings, source, extra = _plan(source, net, target, output, extra, resume, from_config, changes)
-    began = time.perf_counter()
-    kept, held = _load(source, extra, settings)
-    loaded = time.perf_counter()
-    if resume:
-        assert folder is not None
-        _same_data(folder, kept, held)
+    if resume and from_config is not None:
+        raise InputError("--resume", "cannot be used with --from-config", mend="use one of them")
+    if resume or from_config is not None:
+        if net is not None or target is not None:
+            found = "--net" if net is not None else "--target"
+            raise InputError(found, "is what the earlier run says", mend="leave it out, or start a new run")
+        if resume and (changes.keys() - {"device"} or extra):
+            found = ", ".join([*changes, *(["extra"] if extra else [])])
+            raise InputError("--resume", "goes on with the run's own settings", found=found)
+        file = Path(from_config) if from_config is not None else run.config_to_resume(output)
+        plan = _earlier(file, source, extra, threads, resume)
+        plan = replace(plan, settings=settings_for(**plan.settings.as_dict() | changes))
     else:
-        folder = run.new_folder(folder, settings, force=force)
-        run.write_config(folder, settings, _name(source), [_name(more) for more in extra], kept, held)
-    say(f"{folder}: {settings.net}, {settings.epochs:.3g} epochs of {len(kept):,} digits; {len(held):,} held out")
+        settings = settings_for(net or "fast", target=target, **changes)
+        plan = Plan(settings, "mnist" if source is None else source, extra, threads)
+    if plan.threads is not None:
+        torch.set_num_threads(plan.threads)
+    return _train(plan, Path(output) if output is not None else None, resume, force, say, progress)
 
-    started = time.perf_counter()
+
+def _earlier(file: Path, source: Source | None, extra: Sequence[Source], threads: int | None, resume: bool) -> Plan:
+    settings, config = run.read_config(file)
+    if source is None and config["source"] is None:
+        raise InputError(file, "the run was given arrays", expected="the same digits again", mend="give them as source")
+    return Plan(
+        settings,
+        config["source"] if source is None else source,
+        extra or config["extra"],
+        threads or config["platform"]["threads"],
+        # To repeat with other digits on purpose is a new run with the same settings; the same names must mean the same
+        # digits, and to go on is to go on with the same.
+        config if resume or (source is None and not extra) else None,
+    )
+
+
+def _train(
+    plan: Plan, output: Path | None, resume: bool, force: bool, say: Callable[[str], None], progress: bool
+) -> Run:
+    settings = plan.settings
+    began = time.perf_counter()
+    kept, held = _load(plan, say)
+    loaded = time.perf_counter()
+    # Whatever is impossible is found out before anything of an earlier run is replaced.
     training = Training(zoo.build(settings), kept, held, settings)
-    state = run.load_state(folder) if resume else None
+    if resume:
+        assert output is not None
+        folder = output
+        state = run.load_state(folder)
+        if state:
+            training.restore(state)
+    else:
+        folder, state = run.new_folder(output, settings, force=force), None
+        sources = [_recorded(source) for source in (plan.source, *plan.extra)]
+        run.write_config(folder, settings, sources[0], sources[1:], kept, held)
+    say(f"{folder}: {settings.net}, {settings.epochs:.3g} epochs of {len(kept):,} digits; {len(held):,} held out")
     if state:
-        training.restore(state)
         say(f"going on after epoch {state.history[-1].epoch:g}")
     try:
         _fit(training, folder, say, progress)
@@ -132,64 +190,47 @@ def train(
         raise
     trained = time.perf_counter()
 
-    metrics = _finish(training, folder, kept, held, _is_mnist(source, extra))
+    metrics = _finish(training, folder, kept, held, plan, say)
     metrics["seconds"] = {
         "load": loaded - began,
-        "train": training.history[-1].seconds if state else trained - started,
+        "train": training.history[-1].seconds if state else trained - loaded,
         "export": time.perf_counter() - trained,
     }
+    if resume:
+        # The same weights again: what `evaluate` found of them still holds.
+        metrics |= {name: value for name, value in run.read_metrics(folder).items() if name == "test"}
     run.write_json(folder / run.METRICS, metrics)
-    run.write_card(folder, settings, metrics, _name(source))
+    run.write_card(folder, settings, metrics, " and ".join(_name(source) for source in (plan.source, *plan.extra)))
     return Run(folder, folder / MODEL_FILE, settings, metrics)
 
 
-def _plan(
-    source: Any,
-    net: str,
-    target: str | None,
-    output: Any,
-    extra: Any,
-    resume: bool,
-    from_config: Any,
-    changes: dict[str, Any],
-) -> tuple[Path | None, Settings, Any, list[Any]]:
-    """Which folder, settings and sources this training has, by what it was told and what an earlier run wrote."""
-    folder = Path(output) if output is not None else None
-    if not resume and from_config is None:
-        settings = settings_for(net, target=target, **changes)
-        return folder, settings, "mnist" if source is None else source, list(extra)
-    if resume and folder is None:
-        raise InputError("--resume", "which run?", expected="-o RUN", mend="name the interrupted run's folder")
-    if resume and folder is not None and not (folder / run.CONFIG).is_file():
-        raise InputError(folder, "no run to go on with", expected=f"a folder with {run.CONFIG}")
-    file = folder / run.CONFIG if resume and folder is not None else Path(from_config)
-    settings, config = run.read_config(file)
-    device = changes.pop("device", settings.device)  # the one setting that may change on the way
-    if resume and changes:
-        raise InputError("--resume", "goes on with the run's own settings", found=", ".join(changes))
-    settings = replace(settings_for(**{**settings.as_dict(), **changes}), device=device)
-    return folder, settings, config["source"] if source is None else source, list(extra) or config["extra"]
-
-
-def _load(source: Any, extra: Sequence[Any], settings: Settings) -> tuple[Digits, Digits]:
-    digits = load_digits(source, part="train")
+def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
+    """The training digits and the held-out ones; of `extra`, those whose pixels are held out are left out."""
+    digits = load_digits(plan.source, part="train")
     digits.need_labels("train on")
+    if len(digits) < 2:
+        raise InputError(digits.source, "too few digits", expected="at least 2", found=str(len(digits)))
     # A small set keeps four fifths for training, whatever the setting says.
-    kept, held = digits.split(max(1, min(settings.validation, len(digits) // 5)), seed=settings.split_seed)
-    for more in extra:
-        added = load_digits(more, part="train")
+    wanted = max(1, min(plan.settings.validation, len(digits) // 5))
+    kept, held = digits.split(wanted, seed=plan.settings.split_seed)
+    for source in plan.extra:
+        added = load_digits(source, part="train")
+        added.need_labels("train on")
+        known = overlap(added.images, pixel_hashes(held.images))
+        if known.all():
+            say(f"{added.source}: all {len(added):,} digits are among those held out, and left out")
+            continue
+        if known.any():
+            say(f"{added.source}: {known.sum():,} of {len(added):,} digits are among those held out, and left out")
+            added = added.take(~known)
         labels = np.concatenate([kept.need_labels("train on"), added.need_labels("train on")])
         kept = Digits(np.concatenate([kept.images, added.images]), labels, f"{kept.source} and {added.source}")
-    return kept, held
-
-
-def _same_data(folder: Path, kept: Digits, held: Digits) -> None:
-    _, config = run.read_config(folder / run.CONFIG)
-    for part, digits in (("train", kept), ("validation", held)):
-        recorded = config.get("data", {}).get(part, {}).get("sha256")
-        if recorded != data_hash(digits):
-            mend = "resume with the same files, or start again with --force"
+    for part, some in (("train", kept), ("validation", held)):
+        recorded = plan.earlier and plan.earlier["data"][part]["sha256"]
+        if recorded and recorded != data_hash(some):
+            mend = "give the same files, or start a new run"
             raise InputError(digits.source, "not the data that the run began with", mend=mend)
+    return kept, held
 
 
 def _fit(training: Training, folder: Path, say: Callable[[str], None], progress: bool) -> None:
@@ -216,13 +257,72 @@ def _fit(training: Training, folder: Path, say: Callable[[str], None], progress:
         training.run(on_epoch=on_epoch, on_step=on_step if progress else None)
 
 
-def _finish(training: Training, folder: Path, kept: Digits, held: Digits, is_mnist: bool) -> dict[str, Any]:
+def _finish(
+    training: Training, folder: Path, kept: Digits, held: Digits, plan: Plan, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Calibrate, write the model, check the file against the network, and measure the file."""
-    logits = training.logits(training.validation).numpy().astype(np.float64)
-    labels = held.need_labels("validate")
+    settings, labels = training.settings, held.need_labels("validate")
+    network = training.network.to("cpu").float().eval()
+    logits = training.held_out_logits().numpy().astype(np.float64)
+    if not np.isfinite(logits).all():
+        mend = f"lower it, for instance to {settings.learning_rate / 10:g}"
+        raise InputError(
+            "setting learning_rate", "the training diverged", found=f"{settings.learning_rate:g}", mend=mend
+        )
     calibration = calibrate(logits, labels)
-    right = int((logits.argmax(1) == labels).sum())
-    licence = MNIST_LICENCE if is_mnist else "that of its owner"
+    licence, metadata = _metadata(training, plan, calibration, float((logits.argmax(1) == labels).mean()), len(labels))
+    with write_whole(folder / MODEL_FILE) as file:
+        file.write_bytes(export.to_onnx(network, calibration, metadata))
+        _check_parity(network, calibration, load_model(file), held.sample(PARITY_SAMPLE))
+    hashes = pixel_hashes(kept.images)
+    with write_whole(folder / HASHES_FILE) as file, file.open("wb") as stream:
+        np.save(stream, hashes)
+    twice = int(overlap(held.images, hashes).sum())
+    if twice:
+        say(
+            f"warning: {twice:,} of the {len(held):,} digits held out are, pixel for pixel, also among those trained on"
+        )
+
+    model = load_model(folder)
+    said, sample = model.predict(held.images), kept.sample(TRAIN_SAMPLE)
+    seen, sample_labels = model.predict(sample.images), sample.need_labels("measure")
+    refused, last = model.refused(said), training.history[-1]
+    return {
+        "name": settings.net,
+        "parameters": zoo.count_parameters(network),
+        "validation": {
+            "n": len(held),
+            "errors": int((said.labels != labels).sum()),
+            "accuracy": accuracy(labels, said.labels),
+            "loss": negative_log_likelihood(said.probabilities, labels),
+            "refused": None if refused is None else float(refused.mean()),
+            "also_trained_on": twice,
+        },
+        "train": {
+            "of": len(kept),
+            "n": len(sample),
+            "accuracy": accuracy(sample_labels, seen.labels),
+            "loss": negative_log_likelihood(seen.probabilities, sample_labels),
+            "last_epoch_accuracy": last.train_accuracy,
+            "last_epoch_loss": last.train_loss,
+        },
+        "temperature": calibration.temperature,
+        "novelty_threshold": NOVELTY_THRESHOLD,
+        "data_licence": licence,
+        "epochs": last.epoch,
+        "precision": str(training.precision).removeprefix("torch."),
+        "device": training.device.type,
+    }
+
+
+def _metadata(
+    training: Training, plan: Plan, calibration: export.Calibration, validation_accuracy: float, validation_n: int
+) -> tuple[str, dict[str, str]]:
+    """The licence of the data, and what the model file says of itself: no paths, no dates, no durations."""
+    sources = (plan.source, *plan.extra)
+    licences = [MNIST_LICENCE] if any(embedded_parts(source) for source in sources) else []
+    licences += ["that of its owner"] if any(not embedded_parts(source) for source in sources) else []
+    licence = " and ".join(licences)
     metadata = {
         "format": FORMAT,
         "net": training.settings.net,
@@ -230,50 +330,13 @@ def _finish(training: Training, folder: Path, kept: Digits, held: Digits, is_mni
         "preparation": "1",
         "novelty_threshold": f"{NOVELTY_THRESHOLD:g}",
         "temperature": f"{calibration.temperature:.6g}",
-        "validation_accuracy": f"{right / len(labels):.6g}",
-        "validation_n": str(len(labels)),
+        "validation_accuracy": f"{validation_accuracy:.6g}",
+        "validation_n": str(validation_n),
         "data_licence": licence,
     }
-    if is_mnist:
+    if not plan.extra and embedded_parts(plan.source):
         metadata["trained_on"] = "mnist:train"
-    network = training.network.to("cpu").float()
-    with write_whole(folder / MODEL_FILE) as file:
-        Path(file).write_bytes(export.to_onnx(network, calibration, metadata))
-    with write_whole(folder / HASHES_FILE) as file, Path(file).open("wb") as stream:
-        np.save(stream, pixel_hashes(kept.images))
-    model = load_model(folder)
-    _check_parity(network, calibration, model.predict(held.images[:PARITY_SAMPLE]).probabilities, held)
-
-    said = model.predict(held.images)
-    sample = kept.take(slice(0, TRAIN_SAMPLE))
-    seen = model.predict(sample.images)
-    sample_labels = sample.need_labels("measure")
-    last = training.history[-1]
-    return {
-        "name": training.settings.net,
-        "parameters": zoo.count_parameters(network),
-        "validation": {
-            "n": len(held),
-            "errors": int((said.labels != labels).sum()),
-            "accuracy": accuracy(said.labels, labels),
-            "loss": negative_log_likelihood(said.probabilities, labels),
-            "refused": float((said.novelty > NOVELTY_THRESHOLD).mean()) if said.novelty is not None else None,
-        },
-        "train": {
-            "of": len(kept),
-            "n": len(sample),
-            "accuracy": accuracy(seen.labels, sample_labels),
-            "loss": negative_log_likelihood(seen.probabilities, sample_labels),
-            "last_epoch_accuracy": last.train_accuracy,
-            "last_epoch_loss": last.train_loss,
-        },
-        "temperature": calibration.temperature,
-        "novelty_threshold": NOVELTY_THRESHOLD,
-        "licence": licence,
-        "epochs": last.epoch,
-        "precision": str(training.precision).removeprefix("torch."),
-        "device": training.device.type,
-    }
+    return licence, metadata
 
 
 def calibrate(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> export.Calibration:
@@ -300,23 +363,35 @@ def calibrate(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> export.
     return export.Calibration(float(np.exp((low + high) / 2)), centre, max(float(energy.std()), 1e-6))
 
 
-def _check_parity(
-    network: torch.nn.Sequential, calibration: export.Calibration, said: NDArray[np.float32], held: Digits
-) -> None:
+def _check_parity(network: torch.nn.Sequential, calibration: export.Calibration, model: Model, digits: Digits) -> None:
+    """ModelError unless the file says of `digits` what the network says."""
+    said = model.predict(digits.images, features=True)
     with torch.inference_mode():
-        images = torch.from_numpy(np.ascontiguousarray(held.images[: len(said)])).unsqueeze(1).float() / 255
-        expected = torch.softmax(network.eval()(images) / calibration.temperature, 1).numpy()
-    difference = float(np.abs(expected - said).max())
-    if not difference <= export.PARITY:
-        found = f"probabilities that differ by {difference:.2g}"
-        raise ModelError(
-            MODEL_FILE, "does not say what the network says", expected=f"at most {export.PARITY:g}", found=found
-        )
+        features = network[:-1](torch.from_numpy(digits.images).unsqueeze(1).float() / 255)
+        logits = network[-1](features)
+        energy = -torch.logsumexp(logits, 1)
+        expected = {
+            "probabilities": torch.softmax(logits / calibration.temperature, 1),
+            "novelty": torch.sigmoid((energy - calibration.energy_centre) / calibration.energy_scale),
+            "features": features / features.abs().max().clamp(min=1),
+        }
+    found = {
+        "probabilities": said.probabilities,
+        "novelty": said.novelty,
+        "features": said.features / max(float(features.abs().max()), 1.0) if said.features is not None else None,
+    }
+    for name, values in expected.items():
+        difference = float(np.abs(values.numpy() - found[name]).max())
+        if not difference <= export.PARITY:
+            say = f"{name} that differ by {difference:.2g}"
+            what = "does not say what the network says"
+            raise ModelError(MODEL_FILE, what, expected=f"at most {export.PARITY:g}", found=say)
 
 
-def _name(source: Any) -> str:
+def _name(source: Source) -> str:
     return source.source if isinstance(source, Digits) else os.fspath(source)
 
 
-def _is_mnist(source: Any, extra: Sequence[Any]) -> bool:
-    return not extra and _name(source) in ("mnist", "mnist:train")
+def _recorded(source: Source) -> str | None:
+    """A source as `config.json` records it: what can be read again, or None for arrays."""
+    return None if isinstance(source, Digits) else os.fspath(source)

@@ -262,5 +262,5 @@ def initialise(layer: nn.Conv2d | nn.Linear, how: str) -> None:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """How many numbers training adjusts."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    """How many weights and biases it has, computed ones (`Whitening`) included; not batch norm's running statistics."""
+    return sum(parameter.numel() for parameter in network.parameters())

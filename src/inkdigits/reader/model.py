@@ -1,8 +1,8 @@
 """A network as an ONNX file, run without a training framework.
 
     >>> model = load_model("runs/fast-0")
-    >>> model.predict(load_digits("mnist:test").images).confidence.mean()
-    0.996
+    >>> model.predict(load_digits("mnist:test").images).labels[:5]
+    array([7, 2, 1, 0, 4], dtype=uint8)
 
 Our own files take uint8 digit images and carry what belongs to them in their metadata. A foreign classifier (float
 [N, 1, 28, 28], [N, 28, 28, 1] or [N, 784] in, ten numbers out) is accepted too; how it scales its input is given, or
@@ -21,6 +21,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ..digits.dataset import CLASSES, PIXELS, SIDE, Images, pixel_hashes
+from ..digits.files import is_file, is_folder
 from ..digits.formats import load_digits
 from ..errors import InputError, ModelError
 
@@ -103,6 +104,12 @@ class Model:
         text = self.metadata.get("novelty_threshold")
         return None if text is None else float(text)
 
+    def refused(self, predictions: Predictions) -> NDArray[np.bool_] | None:
+        """Which of its answers (N,) the model would rather not have given, or None if it cannot say."""
+        if predictions.novelty is None or self.novelty_threshold is None:
+            return None
+        return np.asarray(predictions.novelty > self.novelty_threshold)
+
     def training_hashes(self) -> NDArray[np.uint64] | None:
         """Fingerprints (M,) of the images it was trained on, or None where nobody kept them."""
         file = self.folder / HASHES_FILE if self.folder else None
@@ -111,11 +118,13 @@ class Model:
                 return pixel_hashes(load_digits("mnist:train").images)
             return None
         try:
-            hashes: NDArray[np.uint64] = np.load(file, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ModelError(file, "cannot be read", found=str(error)) from error
+            with file.open("rb") as stream:
+                hashes: NDArray[np.uint64] = np.lib.format.read_array(stream, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ModelError(file, "cannot be read", found=str(error), mend="train again, or remove it") from error
         if hashes.dtype != np.uint64 or hashes.ndim != 1:
-            raise ModelError(file, "not fingerprints", expected="uint64 (M,)", found=f"{hashes.dtype} {hashes.shape}")
+            found = f"{hashes.dtype} {hashes.shape}"
+            raise ModelError(file, "not fingerprints", expected="uint64 (M,)", found=found, mend="train again")
         return hashes
 
     def predict(self, images: Images, *, features: bool = False) -> Predictions:
@@ -128,7 +137,8 @@ class Model:
             found = f"{images.dtype} {images.shape}"
             raise InputError("images", "not digit images", expected="uint8 (N, 28, 28)", found=found)
         if self.input_scale is not None:
-            return Predictions(self._foreign(images, self.input_scale))
+            outputs = self._foreign(images, self.input_scale)
+            return Predictions(_softmax(outputs) if self._logits else outputs)
         wanted = ["probabilities", "novelty", *(["features"] if features else [])]
         parts = [
             self.session.run(wanted, {"images": images[start : start + BATCH]})
@@ -178,10 +188,12 @@ class Model:
         wrong: dict[str, int] = {}
         losses: dict[str, float] = {}
         for name in [input_scale] if input_scale else SCALES:
-            probabilities = self._foreign(probes.images, name)
-            if probabilities.shape != (len(probes), CLASSES):
-                found = f"an output of shape {probabilities.shape}"
+            outputs = self._foreign(probes.images, name)
+            if outputs.shape != (len(probes), CLASSES):
+                found = f"an output of shape {outputs.shape}"
                 raise ModelError(self.path, "not a digit classifier", expected=expected, found=found)
+            self._logits = not _are_probabilities(outputs)
+            probabilities = _softmax(outputs) if self._logits else outputs
             labels = probes.need_labels("find the input scale")
             likelihood = probabilities[np.arange(len(probes)), labels]
             wrong[name] = int((probabilities.argmax(axis=1) != labels).sum())
@@ -205,8 +217,7 @@ class Model:
             except Exception as error:  # the runtime has no common error class
                 raise ModelError(self.path, "fails on digit images", found=_first_line(error)) from error
             parts.append(np.asarray(out, np.float32).reshape(len(batch), -1)[: len(part)])
-        logits = np.concatenate(parts) if parts else np.zeros((0, CLASSES), np.float32)
-        return _as_probabilities(logits)
+        return np.concatenate(parts) if parts else np.zeros((0, CLASSES), np.float32)
 
 
 def load_model(
@@ -227,15 +238,16 @@ def load_model(
     if isinstance(model, Model):
         return model
     path = Path(model)
+    name = path.resolve().name if is_folder(path) else path.stem
     shipped = sorted(file.stem for file in SHIPPED.glob("*.onnx"))
-    if path.is_dir():
+    if is_folder(path):
         file = path / MODEL_FILE
         if not file.is_file():
             mend = "train it to its end with --resume" if (path / "config.json").is_file() else None
             raise ModelError(path, "no model in this folder", expected=f"a run folder with {MODEL_FILE}", mend=mend)
-        return Model(file, name=path.name, folder=path, threads=threads, input_scale=input_scale)
-    if path.is_file():
-        return Model(path, name=path.stem, folder=None, threads=threads, input_scale=input_scale)
+        return Model(file, name=name, folder=path, threads=threads, input_scale=input_scale)
+    if is_file(path):
+        return Model(path, name=name, folder=None, threads=threads, input_scale=input_scale)
     if str(model) in shipped:
         file = SHIPPED / f"{model}.onnx"
         return Model(file, name=str(model), folder=None, threads=threads, input_scale=input_scale)
@@ -269,10 +281,12 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _as_probabilities(outputs: Floats) -> Floats:
-    """Rows that already are probabilities as they are; anything else taken as logits."""
-    if np.all(outputs >= 0) and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
-        return outputs
+def _are_probabilities(outputs: Floats) -> bool:
+    """Whether every row is ten probabilities; if not, they are taken as logits."""
+    return bool(np.all(outputs >= 0) and np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
+
+
+def _softmax(outputs: Floats) -> Floats:
     powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     result: Floats = powers / powers.sum(axis=1, keepdims=True)
     return result

@@ -11,6 +11,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..digits.dataset import Digits, overlap
 from ..digits.files import write_whole
@@ -20,6 +24,8 @@ from .model import Model, Predictions, load_model
 
 HEADER = ["ImageId", "Label"]  # as Kaggle's Digit Recognizer wants it
 DETAILS = ["Confidence", "Novelty", "Refused"]
+
+Refused = NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +51,19 @@ class Submission:
     overlap: int | None
     accuracy: float | None
     accuracy_without_overlap: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `--json` prints: everything but the predictions."""
+        return {
+            "source": self.source,
+            "model": self.model,
+            "output": None if self.output is None else str(self.output),
+            "n": len(self.predictions.labels),
+            "refused": self.refused,
+            "overlap": self.overlap,
+            "accuracy": self.accuracy,
+            "accuracy_without_overlap": self.accuracy_without_overlap,
+        }
 
     def text(self) -> str:
         """What the command says on stderr."""
@@ -89,12 +108,12 @@ def predict(
     opened = load_model(model, threads=threads, input_scale=input_scale)
     digits = load_digits(source, part="test")
     predictions = opened.predict(digits.images)
+    refused = opened.refused(predictions)
+    hashes = opened.training_hashes()
     path = None if output is None else Path(output)
     if path is not None:
-        write_submission(path, predictions, opened.novelty_threshold, details=details)
-        check_submission(path, predictions)
+        write_submission(path, predictions, refused, details=details)
 
-    hashes = opened.training_hashes()
     seen = None if hashes is None else overlap(digits.images, hashes)
     right = None if digits.labels is None else predictions.labels == digits.labels
     fresh = None if right is None or seen is None or seen.all() else float(right[~seen].mean())
@@ -103,37 +122,34 @@ def predict(
         output=path,
         model=opened.name,
         source=digits.source,
-        refused=_refused(predictions, opened.novelty_threshold),
+        refused=None if refused is None else int(refused.sum()),
         overlap=None if seen is None else int(seen.sum()),
         accuracy=None if right is None else float(right.mean()),
         accuracy_without_overlap=fresh,
     )
 
 
-def _refused(predictions: Predictions, threshold: float | None) -> int | None:
-    if predictions.novelty is None or threshold is None:
-        return None
-    return int((predictions.novelty > threshold).sum())
-
-
-def write_submission(path: Path, predictions: Predictions, threshold: float | None, *, details: bool) -> None:
-    """Write the CSV as a whole: header, then a row an image."""
+def write_submission(path: Path, predictions: Predictions, refused: Refused, *, details: bool) -> None:
+    """Write the CSV as a whole: header, then a row an image. It takes its place only if it reads back right."""
     header = HEADER + (DETAILS if details else [])
-    with write_whole(path) as file, Path(file).open("w", encoding="ascii", newline="") as text:
-        text.write(",".join(header) + "\n")
-        text.writelines(_rows(predictions, threshold, details))
+    with write_whole(path) as file:
+        with file.open("w", encoding="ascii", newline="") as text:
+            text.write(",".join(header) + "\n")
+            text.writelines(_rows(predictions, refused, details))
+        check_submission(file, predictions)
 
 
-def _rows(predictions: Predictions, threshold: float | None, details: bool) -> Iterator[str]:
+def _rows(predictions: Predictions, refused: Refused, details: bool) -> Iterator[str]:
     labels = predictions.labels.tolist()
     if not details:
         yield from (f"{number},{label}\n" for number, label in enumerate(labels, 1))
         return
-    novelty = predictions.novelty
-    for number, (label, confidence) in enumerate(zip(labels, predictions.confidence.tolist(), strict=True), 1):
-        strange = "" if novelty is None else f"{novelty[number - 1]:.4f}"
-        refused = "" if novelty is None or threshold is None else str(int(novelty[number - 1] > threshold))
-        yield f"{number},{label},{confidence:.4f},{strange},{refused}\n"
+    nothing = [""] * len(labels)
+    novelty = nothing if predictions.novelty is None else [f"{value:.4f}" for value in predictions.novelty.tolist()]
+    marks = nothing if refused is None else [str(int(mark)) for mark in refused.tolist()]
+    rows = zip(labels, predictions.confidence.tolist(), novelty, marks, strict=True)
+    for number, (label, confidence, strange, mark) in enumerate(rows, 1):
+        yield f"{number},{label},{confidence:.4f},{strange},{mark}\n"
 
 
 def check_submission(path: Path, predictions: Predictions) -> None:
