@@ -18,7 +18,7 @@ from inkdigits.digits.mnist import load_mnist
 from inkdigits.errors import InputError, OutputError
 from inkdigits.nets.catalogue import settings_for
 from inkdigits.nets.fit import rate_at
-from inkdigits.nets.train import Run, calibrate, train
+from inkdigits.nets.train import MNIST_LICENCE, Run, calibrate, train
 from inkdigits.reader.model import load_model
 
 # Small, and with everything that has a state of its own: dropout, batch norm, an optimiser's moments, an average.
@@ -160,7 +160,34 @@ def test_a_run_interrupted_before_its_first_checkpoint_starts_anew(whole: Run, s
 def test_a_finished_run_resumed_stays_as_it_is(whole: Run, some: Digits, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     train(some, output=folder, **STATEFUL)
+    metrics = json.loads((folder / "metrics.json").read_text()) | {"test": {"n": 10_000}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     assert train(some, output=folder, resume=True).model.read_bytes() == whole.model.read_bytes()
+    assert json.loads((folder / "metrics.json").read_text())["test"] == {"n": 10_000}
+
+
+def test_force_removes_the_files_of_the_run_and_nothing_else(some: Digits, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(some, output=folder, net="softmax", epochs=1)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "report.html").write_text("old")
+    train(some, output=folder, net="softmax", epochs=1, seed=1, force=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"device": "cuda"}, {"net": "b-regularised", "batch": 1}, {"extra": ["nosuch.csv"]}]
+)
+def test_what_cannot_be_trained_removes_nothing(
+    changes: dict[str, Any], some: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    folder = tmp_path / "run"
+    before = train(some, output=folder, net="softmax", epochs=1).model.read_bytes()
+    with pytest.raises(InputError):
+        train(some, output=folder, force=True, **changes)
+    assert (folder / "model.onnx").read_bytes() == before
 
 
 def test_a_run_is_repeated_from_its_config(tmp_path: Path, some: Digits) -> None:
@@ -170,6 +197,34 @@ def test_a_run_is_repeated_from_its_config(tmp_path: Path, some: Digits) -> None
     again = train(output=tmp_path / "again", from_config=first.folder / "config.json")
     assert again.settings == first.settings
     assert again.model.read_bytes() == first.model.read_bytes()
+    assert train(output=tmp_path / "other", from_config=first.folder / "config.json", seed=6).settings.seed == 6
+    with pytest.raises(InputError, match="is what the earlier run says"):
+        train(output=tmp_path / "third", from_config=first.folder / "config.json", net="lenet5")
+    save_digits(some.take(slice(300)), file)
+    with pytest.raises(InputError, match="not the data that the run began with"):
+        train(output=tmp_path / "third", from_config=first.folder / "config.json")
+    assert not (tmp_path / "third").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda config: config["settings"].update(seed=1.5),
+        lambda config: config["settings"].update(batch_norm="false"),
+        lambda config: config["settings"].update(epochs="many"),
+        lambda config: config.pop("platform"),
+        lambda config: config.update(data=[]),
+        lambda config: config.update(settings=None),
+    ],
+)
+def test_a_damaged_config_is_said_in_one_line(damage: Callable[[Any], Any], whole: Run, tmp_path: Path) -> None:
+    config = json.loads((whole.folder / "config.json").read_text())
+    damage(config)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    with pytest.raises(InputError, match="not the settings of a run") as caught:
+        train(output=tmp_path / "run", from_config=file)
+    assert "\n" not in str(caught.value)
 
 
 def test_training_never_opens_the_test_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -181,7 +236,8 @@ def test_training_never_opens_the_test_set(monkeypatch: pytest.MonkeyPatch, tmp_
         return unpack(name)
 
     monkeypatch.setattr(inkdigits.digits.mnist, "_unpack", watched)
-    train("mnist", output=tmp_path / "run", net="softmax", epochs=0.01)
+    run = train(output=tmp_path / "run", net="softmax", epochs=0.01)
+    assert run.metrics["data_licence"] == MNIST_LICENCE
     assert opened
     assert not [name for name in opened if "t10k" in name]
 
@@ -200,6 +256,48 @@ def test_extra_digits_are_trained_on_and_never_held_out(tmp_path: Path, some: Di
     hashes = load_model(run.folder).training_hashes()
     assert hashes is not None
     assert np.isin(pixel_hashes(few.images), hashes).all()
+
+
+def test_extra_digits_that_are_held_out_are_left_out_and_counted(tmp_path: Path, some: Digits) -> None:
+    said: list[str] = []
+    run = train(
+        some, output=tmp_path / "run", extra=[some, some.take(slice(1))], net="softmax", epochs=1, say=said.append
+    )
+    assert run.metrics["train"]["of"] <= 480 + 480 + 1
+    assert run.metrics["validation"]["also_trained_on"] == 0
+    assert "some: 120 of 600 digits are among those held out, and left out" in said
+    _, held = some.split(120, seed=0)
+    hashes = load_model(run.folder).training_hashes()
+    assert hashes is not None
+    assert not np.isin(pixel_hashes(held.images), hashes).any()
+
+
+def test_doubled_digits_on_both_sides_of_the_split_are_said(tmp_path: Path, few: Digits) -> None:
+    said: list[str] = []
+    labels = few.need_labels("double")
+    twice = Digits(np.concatenate([few.images, few.images]), np.concatenate([labels, labels]), "twice")
+    run = train(twice, output=tmp_path / "run", net="softmax", epochs=1, say=said.append)
+    assert run.metrics["validation"]["also_trained_on"] > 0
+    assert any(line.startswith("warning: ") and "also among those trained on" in line for line in said)
+
+
+def test_the_train_figure_is_of_all_classes_even_of_a_sorted_file(
+    tmp_path: Path, some: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_label = some.take(np.argsort(some.need_labels("sort"), kind="stable"))
+    monkeypatch.setattr("inkdigits.nets.train.TRAIN_SAMPLE", 100)
+    measured: list[Digits] = []
+    sample = Digits.sample
+    monkeypatch.setattr(Digits, "sample", lambda self, most: measured.append(sample(self, most)) or measured[-1])
+    train(by_label, output=tmp_path / "run", net="fast", epochs=1, batch=64)
+    assert measured
+    assert all(set(digits.need_labels("count")) == set(range(10)) for digits in measured)
+
+
+def test_a_diverged_training_is_said_and_leaves_no_model(tmp_path: Path, some: Digits) -> None:
+    with pytest.raises(InputError, match="the training diverged"):
+        train(some, output=tmp_path / "run", net="b-plain", optimiser="sgd", learning_rate=99.0, batch=32)
+    assert not (tmp_path / "run" / "model.onnx").exists()
 
 
 def test_early_stopping_ends_with_the_best_weights(tmp_path: Path, some: Digits) -> None:
@@ -316,7 +414,7 @@ def test_digits_without_labels_cannot_be_trained_on(some: Digits, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
-def test_mnist_is_the_default_and_its_split_is_stratified() -> None:
+def test_the_split_of_mnist_is_stratified() -> None:
     digits = load_digits("mnist:train")
     _, held = digits.split(5_000, seed=0)
     shares = np.bincount(held.need_labels("count")) / 5_000
