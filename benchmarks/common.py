@@ -67,6 +67,12 @@ def machine() -> dict[str, object]:
     }
 
 
+def commit() -> str:
+    """The commit that is checked out, with a + if there are changes on top of it."""
+    said = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
+    return said.stdout.strip()
+
+
 def write_result(name: str, content: Any) -> Path:
     """Write benchmarks/results/NAME.json."""
     file = RESULTS / f"{name}.json"

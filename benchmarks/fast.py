@@ -14,7 +14,7 @@ import argparse
 import json
 import shutil
 
-from common import INKDIGITS, WORK, machine, spread, timed, write_result
+from common import INKDIGITS, WORK, commit, machine, spread, timed, write_result
 
 from inkdigits.digits.formats import load_digits
 from inkdigits.nets.catalogue import TARGETS
@@ -57,6 +57,7 @@ def main() -> None:
     result = {
         "command": "python benchmarks/fast.py",
         "machine": machine(),
+        "commit": commit(),
         "device": arguments.device,
         "targets": {
             target: {

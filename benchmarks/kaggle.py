@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import INKDIGITS, WORK, machine, spread, timed, write_result
+from common import INKDIGITS, WORK, commit, machine, spread, timed, write_result
 
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import load_digits
@@ -71,6 +71,7 @@ def main() -> None:
     result = {
         "command": "python benchmarks/kaggle.py",
         "machine": machine(),
+        "commit": commit(),
         "submission": {
             "rows": len(rows),
             "errors": len(rows) - right,

@@ -2,10 +2,11 @@
 
     $ .venv/bin/python benchmarks/peers.py [--peers keras.io a-conv7 a-conv3] [--ours 3]
 
-The peers live in .venv-peers, which this makes. Their time is training time from opening the data until the first epoch
-after which the accuracy on the test digits is 99.0 % (evaluation left out; stopping by the test set favours them); a
-peer that does not get there stops after its own number of epochs. Before and after each peer, ours is trained
-with `--ours` seeds by benchmarks/fast.py's rules. Written to benchmarks/results/peers.json. Needs a quiet machine.
+The peers live in .venv-peers, which this makes from the extra `peers`. Their time is training time from opening the
+data until the first epoch after which the accuracy on the test digits is 99.0 % (evaluation left out; stopping by the
+test set favours them); a peer that does not get there stops after its own number of epochs. Before and after each peer,
+ours is trained with `--ours` seeds by benchmarks/fast.py's rules. Written to
+benchmarks/results/peers.json. Needs a quiet machine.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from common import WORK, machine, write_result
+from common import WORK, commit, machine, write_result
 from fast import one
 
 from inkdigits.digits.formats import load_digits
 
 TARGET = "99.0"
 VENV = Path(".venv-peers")
+VERSIONS = "from importlib.metadata import version as v; print('keras', v('keras'), 'tensorflow', v('tensorflow'))"
 
 
 def peer(name: str, file: Path) -> list[dict[str, float]]:
@@ -47,12 +49,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        packages = [
-            "keras",
-            "tensorflow-cpu ; platform_machine == 'x86_64'",
-            "tensorflow ; platform_machine != 'x86_64'",
-        ]
-        subprocess.run([str(VENV / "bin" / "pip"), "install", "--quiet", *packages], check=True)
+        install = ["install", "--quiet", "--constraint", "constraints.txt", "--editable", ".[peers]"]
+        subprocess.run([str(VENV / "bin" / "pip"), *install], check=True)
     WORK.mkdir(exist_ok=True)
     file = WORK / "mnist.npz"
     train, test = load_digits("mnist:train"), load_digits("mnist:test")
@@ -80,8 +78,12 @@ def main() -> None:
     result = {
         "command": "python benchmarks/peers.py",
         "machine": machine(),
+        "commit": commit(),
         "target": TARGET,
         "ours": {"accuracy": statistics.fmean(row["accuracy"] for row in ours), "runs": ours},
+        "versions": subprocess.run(
+            [str(VENV / "bin" / "python"), "-c", VERSIONS], capture_output=True, text=True, check=True
+        ).stdout.strip(),
         "peers": peers,
     }
     print(write_result("peers", result))

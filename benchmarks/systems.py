@@ -4,8 +4,8 @@
 
 Each network is trained once (`b-regularised` with five seeds) on 55,000 MNIST training digits, exported, and measured
 through the ONNX file on those 55,000 and on the 10,000 test digits. Rows are written to benchmarks/results/systems.json
-as they finish; rows that are there already are not made again, and an
-interrupted training goes on. About two hours on two cores.
+as they finish, each with its settings, machine and commit; a row that is there already with the same settings
+is not made again, and an interrupted training goes on. About two hours on two cores.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ import argparse
 import json
 from pathlib import Path
 
+from common import commit, machine
+
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.files import write_whole
 from inkdigits.digits.formats import load_digits
 from inkdigits.measure import accuracy, negative_log_likelihood
+from inkdigits.nets.catalogue import settings_for
+from inkdigits.nets.run import read_config
 from inkdigits.nets.train import train
 from inkdigits.reader.model import Model, load_model
 
@@ -62,8 +66,8 @@ def measure(model: Model, digits: Digits) -> dict[str, float]:
 
 
 def row(name: str, seed: int, threads: int | None) -> dict[str, object]:
-    folder = RUNS / f"{name}-{seed}"
-    if (folder / "checkpoint").exists():
+    folder, settings = RUNS / f"{name}-{seed}", settings_for(name, seed=seed)
+    if (folder / "checkpoint").exists() and read_config(folder / "config.json")[0] == settings:
         run = train(output=folder, resume=True, threads=threads, say=print)
     else:
         run = train("mnist", net=name, seed=seed, output=folder, force=True, threads=threads, say=print)
@@ -84,6 +88,9 @@ def row(name: str, seed: int, threads: int | None) -> dict[str, object]:
         },
         "validation": run.metrics["validation"],
         "test": measure(model, load_digits("mnist:test")),
+        "settings": settings.as_dict(),
+        "machine": machine() | {"threads": threads},
+        "commit": commit(),
     }
 
 
@@ -95,8 +102,10 @@ def main() -> None:
     for name in arguments.only:
         for seed in SEEDS.get(name, range(1)):
             rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-            if any((done["name"], done["seed"]) == (name, seed) for done in rows):
+            settings = settings_for(name, seed=seed).as_dict()
+            if any(done["settings"] == settings for done in rows):
                 continue
+            rows = [done for done in rows if (done["name"], done["seed"]) != (name, seed)]
             rows.append(row(name, seed, arguments.threads))
             rows.sort(key=lambda done: (list(THEIRS).index(str(done["name"])), done["seed"]))
             with write_whole(RESULTS) as file:

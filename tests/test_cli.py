@@ -167,6 +167,62 @@ def test_quiet_is_quiet(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: 
     assert (said.status, said.out, said.err) == (0, "", "")
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", ">&-", ">/dev/null"])
+def test_the_work_is_done_even_if_nobody_listens(closed: str, tmp_path: Path) -> None:
+    command = (
+        f"{sys.executable} -m inkdigits train mnist:train --net softmax --epochs 0.02 -o {tmp_path / 'run'} {closed}"
+    )
+    subprocess.run(["bash", "-c", command], check=False, timeout=120, stderr=subprocess.DEVNULL)
+    assert (tmp_path / "run" / "model.onnx").is_file()
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = f"set -o pipefail; {sys.executable} -m inkdigits data mnist:test --json | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", b"", "an empty file"),
+        ("rubbish.csv", bytes(range(256)) * 20, "not a CSV"),
+        ("columns.csv", b"1,2,3\n", "wrong number of columns"),
+        ("pixel.csv", b"5," + b"0," * 783 + b"256\n", "row 1, column 785: not a pixel"),
+        ("minus.csv", b"5," + b"0," * 783 + b"-1\n", "row 1, column 785: not a pixel"),
+        ("fraction.csv", b"5," + b"0," * 783 + b"3.5\n", "row 1, column 785: not a pixel"),
+        ("letter.csv", b"5," + b"0," * 783 + b"x\n", "row 1, column 785: not a pixel"),
+        ("label.csv", b"10," + b"0," * 783 + b"0\n", "row 1, column 1: not a label"),
+        ("short.csv.gz", b"\x1f\x8b\x08\x00", "a damaged archive"),
+        ("a-images-idx3-ubyte", b"\x00\x00\x08\x03" + b"\x00" * 8, "a-images-idx3-ubyte"),
+        ("a.npz", b"PK\x03\x04rubbish", "a.npz"),
+        ("a.sqlite", b"rubbish", "a.sqlite"),
+        ("a.txt", b"rubbish", "a.txt"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["data", "train", "predict", "evaluate"])
+def test_a_bad_file_is_one_line_and_status_one_for_every_verb(
+    verb: str,
+    name: str,
+    content: bytes,
+    message: str,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    more = {"train": ["-o", "run"], "predict": ["-m", run.folder, "-o", "out.csv"], "data": [], "evaluate": ["-o", "x"]}
+    words = [verb, run.folder, name] if verb == "evaluate" else [verb, name]
+    said = Said(capsys, *words, *more[verb])
+    assert said.status == 1
+    assert message in said.err
+    assert said.err.startswith("error: ")
+    assert len(said.err.splitlines()) == 1
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
 def test_ctrl_c_is_said_and_leaves_with_130(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -393,6 +393,7 @@ def test_what_does_not_fit_into_a_folder_of_pictures_is_named(tmp_path, few):
     assert "a folder without sub-folders, expected one sub-folder of pictures for each class" in error_of(tmp_path)
     (tmp_path / "loose.png").touch()
     assert "found loose.png" in error_of(tmp_path)
+    (tmp_path / "loose.png").unlink()
     (tmp_path / "0").mkdir()
     assert "no digits in it" in error_of(tmp_path)
     for name, content in [
@@ -417,6 +418,42 @@ def test_what_does_not_fit_into_a_folder_of_pictures_is_named(tmp_path, few):
     picture(tmp_path / "ten/a.png", grey)
     with pytest.raises(InputError, match="ten: not a class, expected sub-folders 0 … 9, found ten"):
         load_digits(tmp_path)
+
+
+def test_what_was_added_to_a_written_folder_is_never_thrown_away(tmp_path, few):
+    save_digits(few, tmp_path / "mine")
+    save_digits(few, tmp_path / "mine")  # unchanged, it is replaced
+    for added in ("notes.txt", "3/zz.png", "3/more/00001.png", "photos/a.png"):
+        place = tmp_path / "mine" / added
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(b"precious")
+        with pytest.raises(OutputError, match="holds something else"):
+            save_digits(few, tmp_path / "mine")
+        assert place.read_bytes() == b"precious"
+        place.unlink()
+        if place.parent.name in ("more", "photos"):
+            place.parent.rmdir()
+
+
+def test_a_picture_beside_the_classes_is_said(tmp_path, few):
+    save_digits(few, tmp_path / "mine")
+    (tmp_path / "mine" / "one.png").write_bytes((tmp_path / "mine" / "7" / "00000.png").read_bytes())
+    with pytest.raises(InputError, match="lies beside the classes"):
+        load_digits(tmp_path / "mine")
+
+
+def test_labels_in_the_last_column_without_a_header_are_noticed(tmp_path, few):
+    rows = np.column_stack([few.images.reshape(-1, 784), few.labels])
+    np.savetxt(tmp_path / "last.csv", rows, fmt="%d", delimiter=",")
+    with pytest.raises(InputError, match="labels all 0"):
+        load_digits(tmp_path / "last.csv")
+
+
+def test_pixel_names_that_are_sorted_as_words_and_not_understood_are_refused(tmp_path, few):
+    names = sorted(f"p {i}" for i in range(784))
+    np.savetxt(tmp_path / "a.csv", few.images.reshape(-1, 784)[:3], "%d", ",", header=",".join(names), comments="")
+    with pytest.raises(InputError, match="names of pixels out of order"):
+        load_digits(tmp_path / "a.csv")
 
 
 def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path, few):

@@ -172,9 +172,42 @@ def test_a_file_whose_metadata_is_damaged_or_newer_is_refused(run: Run, tmp_path
         load_model(changed(run, tmp_path / "newer.onnx", format="9"))
     with pytest.raises(ModelError, match="metadata is damaged"):
         load_model(changed(run, tmp_path / "damaged.onnx", novelty_threshold="high"))
+    for metadata in ({"novelty_threshold": "nan"}, {"labels": "9,8,7,6,5,4,3,2,1,0"}, {"preparation": "99"}):
+        with pytest.raises(ModelError, match="metadata is damaged"):
+            load_model(changed(run, tmp_path / "damaged.onnx", **metadata))
 
 
-def test_a_model_whose_weights_are_in_another_file_is_refused(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_with_damaged_weights_is_refused(value: float, run: Run, tmp_path: Path) -> None:
+    model = onnx.load(run.model)
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.ndim == 2:
+            tensor.CopyFrom(numpy_helper.from_array(np.full_like(array, value), tensor.name))
+    onnx.save(model, str(tmp_path / "damaged.onnx"))
+    with pytest.raises(ModelError, match="damaged, expected finite answers"):
+        load_model(tmp_path / "damaged.onnx")
+
+
+def test_a_model_of_ours_with_other_outputs_is_refused(run: Run, tmp_path: Path) -> None:
+    model = onnx.load(run.model)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    last = [node for node in model.graph.node if node.op_type == "Gemm"][-1]
+    for name in last.input[1:]:
+        array = numpy_helper.to_array(weights[name])
+        weights[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array[:5]), name))
+    for output in model.graph.output:
+        if output.name == "probabilities":
+            output.type.tensor_type.shape.dim[1].dim_value = 5
+    onnx.save(model, str(tmp_path / "five.onnx"))
+    with pytest.raises(ModelError, match="not an inkdigits model"):
+        load_model(tmp_path / "five.onnx")
+
+
+def test_a_model_whose_weights_are_in_another_file_is_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the runtime would look for them
     model = onnx.load(run.model)
     path = tmp_path / "outside.onnx"
     onnx.save_model(model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)

@@ -131,6 +131,16 @@ def test_a_file_that_reads_back_wrong_is_noticed(
         check_submission(output, result.predictions)
 
 
+def test_what_is_read_is_never_written_over(run: Run, few: Digits, tmp_path: Path) -> None:
+    source = tmp_path / "digits.csv"
+    save_digits(few, source)
+    for output in (source, run.model):
+        before = output.read_bytes()
+        with pytest.raises(OutputError, match="is what is read"):
+            predict(source, model=run.folder, output=output)
+        assert output.read_bytes() == before
+
+
 def test_a_device_or_a_pipe_is_written_to_like_a_file(run: Run, few: Digits, tmp_path: Path) -> None:
     predict(few, model=run.folder, output="/dev/null")
     code = "import sys; from inkdigits import predict; predict('mnist', model=sys.argv[1], output='/dev/stdout')"

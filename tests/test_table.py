@@ -160,7 +160,7 @@ def test_an_empty_line_between_rows_is_named_since_the_ids_of_a_submission_follo
             HEADER.replace("pixel5,", "pixel999,") + "\n" + ROW,
             "missing or twice, expected each of 784 once, found a gap",
         ),
-        (HEADER.replace("pixel5,", f"pixel{10**30},") + "\n", "no digits in it"),
+        (HEADER.replace("pixel5,", f"pixel{10**30},") + "\n", "names of pixels out of order"),
         (HEADER + "\n", "no digits in it, expected at least one row"),
         (HEADER, "no digits in it, expected at least one row"),
         (

@@ -1,6 +1,6 @@
 """One peer, trained in its own framework; run by benchmarks/peers.py inside .venv-peers.
 
-    $ .venv-peers/bin/python benchmarks/peers/keras_run.py NAME TARGET < mnist.npz-path
+    $ .venv-peers/bin/python benchmarks/peers/keras_run.py NAME TARGET MNIST.npz
 
 Prints one JSON line an epoch: training seconds so far (evaluation apart) and accuracy on the test digits.
 Stops after the first epoch that reaches TARGET, or after the peer's own number of epochs.

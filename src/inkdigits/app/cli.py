@@ -10,10 +10,12 @@ option or a missing argument, 3 refused, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +59,9 @@ def say(line: str) -> None:
     """Talk: to stderr, and not at all with --quiet."""
     context = click.get_current_context(silent=True)
     if context is None or not context.params.get("quiet"):
-        click.echo(line, err=True)
+        # Talk that nobody can hear any more must not end the work.
+        with suppress(OSError, ValueError, AttributeError):
+            click.echo(line, err=True)
 
 
 def shared(*, threads: bool = True) -> Callable[[Command], Command]:
@@ -112,7 +116,10 @@ def data(source: str, target: Path | None, quiet: bool, as_json: bool) -> None:
     if target is not None:
         parts = load_parts(source)
         save_parts(parts, target)
-        say(f"{sum(map(len, parts.values())):,} digits from {source} written to {target}")
+        count = sum(map(len, parts.values()))
+        if as_json:
+            click.echo(_json({"source": source, "output": str(target), "n": count}))
+        say(f"{count:,} digits from {source} written to {target}")
         if len(parts) > 1 and target.suffix != ".npz":
             say(f"warning: training and test part are in it together; {source}:train would be the training part alone")
         return
@@ -190,7 +197,7 @@ def train(
         from_config=from_config,
         threads=threads,
         say=say,
-        progress=not quiet and sys.stderr.isatty(),
+        progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
         **settings,
     )
     click.echo(_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
@@ -294,9 +301,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def status_of(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding cannot show is shown with question marks.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         result = cli.main(args=arguments, prog_name="inkdigits", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SystemExit:
+        return 0  # click's answer to a reader that has seen enough and left
     except InkdigitsError as error:
         return _fail(str(error), 1)
     except (click.NoSuchOption, click.MissingParameter) as error:
@@ -306,11 +320,13 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{where}: {error.message.rstrip('.')}", 1)
     except click.UsageError as error:
         return _usage(error)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # which click takes for an interruption too
+            return _fail("input: ended too early", 1)
         say("interrupted")
         return 130
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing may be written any more, not even at exit.
+        # The same; nothing may be written any more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -322,7 +338,8 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    click.echo(f"error: {message}", err=True)
+    with suppress(OSError, ValueError, AttributeError):
+        click.echo(f"error: {' '.join(message.split())}", err=True)
     return status
 
 

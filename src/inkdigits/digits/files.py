@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import errno
 import gzip
+import lzma
 import os
 import secrets
 import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO
 
 from ..errors import InputError, OutputError
@@ -77,7 +78,7 @@ def read_blocks(path: Path) -> Iterator[bytes]:
                     yield block
     except EOFError:
         raise _damaged(path, "the end is missing") from None
-    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError) as error:
         raise _damaged(path, str(error)) from None
     except OSError as error:
         raise unreadable(path, error) from None
@@ -181,12 +182,15 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def write_whole_folder(path: str | os.PathLike[str], *, mark: str) -> Iterator[Path]:
+def write_whole_folder(
+    path: str | os.PathLike[str], *, mark: str, is_ours: Callable[[PurePath], bool]
+) -> Iterator[Path]:
     """The same for a folder: a temporary one beside `path`, which takes its place when the block ends well.
 
     Parameters
     ----------
     mark: the name of a file that tells an earlier result, which is replaced, from anything else, which is refused.
+    is_ours: whether an earlier result may hold something of this name, given relative to the folder.
 
     Raises OutputError as `write_whole` does, and if `path` is a file or a folder that holds something else.
     """
@@ -195,9 +199,12 @@ def write_whole_folder(path: str | os.PathLike[str], *, mark: str) -> Iterator[P
     beside = target.parent / f".{target.name[:100]}.{secrets.token_hex(4)}.part"
     old = beside.with_suffix(".old")
     try:
-        if target.is_dir() and any(target.iterdir()) and not (target / mark).is_file():
+        places = [item.relative_to(target) for item in target.rglob("*")] if target.is_dir() else []
+        foreign = [place for place in places if place != PurePath(mark) and not is_ours(place)]
+        if places and (foreign or PurePath(mark) not in places):
             expected, mend = "a new, an empty or an earlier result's folder", "name another folder"
-            raise OutputError(wanted, "holds something else", expected=expected, mend=mend)
+            found = str((foreign or places)[0])
+            raise OutputError(wanted, "holds something else", expected=expected, found=found, mend=mend)
         if target.exists() and not target.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "is a file", str(target))
         beside.mkdir()

@@ -11,12 +11,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,11 +105,17 @@ def read_folder(path: Path) -> Digits:
         for folder in folders:
             if folder.name not in map(str, range(CLASSES)):
                 raise InputError(folder, "not a class", expected="sub-folders 0 … 9", found=folder.name)
+        stray = next((item for item in classes if not item.is_dir() and not _is_clutter(item)), None)
+        if stray is not None:
+            mend = "move it into the folder of its class, or away"
+            raise InputError(stray, "lies beside the classes", expected="sub-folders 0 … 9 alone", mend=mend)
         pictures = [file for folder in folders for file in sorted(folder.iterdir()) if not _is_clutter(file)]
         pictures.sort(key=lambda file: (file.name, file.parent.name))
         images = np.empty((len(pictures), SIDE, SIDE), np.uint8)
         for row, file in enumerate(pictures):
             need_file(file)
+            if not file.is_file():  # a pipe would be waited for
+                raise InputError(file, "not a picture", expected="a file", found="something else")
             with file.open("rb") as opened:
                 images[row] = decode_picture(opened, file)
     except OSError as error:
@@ -120,6 +127,11 @@ def _is_clutter(file: Path) -> bool:
     return file.name.startswith(".") or file.name.lower() in NOT_PICTURES
 
 
+def _is_written_picture(place: PurePath) -> bool:
+    """Whether `write_folder` writes files of this name, seen from the folder: `LABEL/ROW.png`."""
+    return re.fullmatch(r"[0-9](/\d{5,}\.png)?", place.as_posix()) is not None
+
+
 def write_folder(digits: Digits, path: Path) -> None:
     """The digits as PNG files `LABEL/ROW.png`, rows from 0; replaces a folder that was written by this, and no other.
 
@@ -127,7 +139,7 @@ def write_folder(digits: Digits, path: Path) -> None:
     """
     labels = digits.need_labels("sort them into a folder for each class")
     width = max(5, len(str(len(digits) - 1)))
-    with write_whole_folder(path, mark=FOLDER_MARK) as beside:
+    with write_whole_folder(path, mark=FOLDER_MARK, is_ours=_is_written_picture) as beside:
         for label in np.unique(labels):
             (beside / str(label)).mkdir()
         for row, (image, label) in enumerate(zip(digits.images, labels, strict=True)):

@@ -85,6 +85,13 @@ def read_csv(path: Path) -> Digits:
     if not rows:
         raise InputError(path, "no digits in it", expected="at least one row", found="a header only")
     pixels = np.concatenate(images).reshape(-1, SIDE, SIDE)
+    if layout is not None and layout.names is None and labels and rows > 1:
+        last = pixels[:, -1, -1]
+        if not np.concatenate(labels).any() and last.any() and last.max() < CLASSES:
+            expected, mend = "the label in the first column", "move it, or name the columns in a header"
+            raise InputError(
+                path, "labels all 0", expected=expected, found="what looks like labels in the last", mend=mend
+            )
     return Digits(pixels, np.concatenate(labels) if labels else None, str(path))
 
 
@@ -160,6 +167,12 @@ def _in_order(path: Path, names: list[str], pixels: list[int]) -> slice | NDArra
         if np.any(places.max(axis=0) >= shape) or np.any(np.ravel_multi_index(places[order].T, shape) != range(PIXELS)):
             raise InputError(path, "names of pixels missing or twice", expected="each of 784 once", found=_twice(names))
         columns = columns[order]
+        break
+    else:
+        numbers = [[int(number) for number in re.findall(r"\d+", names[column])] for column in pixels]
+        if numbers != sorted(numbers):
+            expected = "pixel0 … pixel783 or 1x1 … 28x28, or any names in the pixels' order"
+            raise InputError(path, "names of pixels out of order", expected=expected, mend="name the columns like that")
     if np.all(np.diff(columns) == 1):
         return slice(int(columns[0]), int(columns[-1]) + 1)
     return columns

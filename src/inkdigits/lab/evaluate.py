@@ -78,7 +78,7 @@ def evaluate(
     metrics = {"name": evaluation.model} | earlier | {"test": evaluation.as_dict()}
     for name, text in ((METRICS, _json_text(metrics) + "\n"), (REPORT, page)):
         with write_whole(folder / name) as path:
-            path.write_bytes(text.encode("utf-8"))
+            path.write_bytes(text.encode("utf-8", errors="replace"))
     return replace(evaluation, metrics=folder / METRICS, report=folder / REPORT)
 
 
@@ -122,8 +122,8 @@ def _read_metrics(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(path.read_text("utf-8"), parse_constant=_no_number)
+    except (OSError, ValueError, RecursionError) as error:
         found = error
     if not isinstance(found, dict):
         what = "not metrics that can be added to"
@@ -131,6 +131,10 @@ def _read_metrics(path: Path) -> dict[str, Any]:
             path, what, expected="a JSON object", found=str(found)[:60], mend="move it away and try again"
         )
     return found
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name}, which is not JSON")
 
 
 def _make(folder: Path) -> None:

@@ -20,7 +20,7 @@ import os
 import platform
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,12 @@ def load_state(folder: Path) -> State | None:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
-        return State(content, [Epoch(*row) for row in content.pop("history").tolist()])
+        history = np.asarray(content.pop("history"), np.float64)
+        if history.shape[1:] != (len(fields(Epoch)),) or not len(history) or not np.isfinite(history).all():
+            raise ValueError(f"a history of shape {history.shape}")
+        if any(array.dtype.kind not in "fiu" for array in content.values()):
+            raise ValueError("weights that are not numbers")
+        return State(content, [Epoch(*row) for row in history.tolist()])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         mend = "start again with --force"
         raise InputError(file, "not a checkpoint", found=str(error) or type(error).__name__, mend=mend) from error
@@ -211,7 +216,8 @@ def load_state(folder: Path) -> State | None:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     with write_whole(file) as path:
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # ASCII: a file name that is not UTF-8 is escaped instead of refused.
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="ascii")
 
 
 def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], source: str) -> None:
@@ -226,9 +232,10 @@ A classifier of handwritten digits, written by inkdigits {__version__}.
 - Parameters: {metrics["parameters"]:,}.
 - Trained on: {metrics["train"]["of"]:,} digits of {source}, seed {settings.seed}.
 - On {validation["n"]:,} digits held out of them: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
-  negative log-likelihood {validation["loss"]:.4f}. Temperature and refusal threshold were fitted on these.
+  negative log-likelihood {validation["loss"] or float("inf"):.4f}. Temperature and
+  refusal threshold were fitted on these.
 - Licence of the training data: {metrics["data_licence"]}.
 - Not for: signs other than 0…9, several digits in one image, pictures that were not prepared as above.
 """
     with write_whole(folder / CARD) as path:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="replace")

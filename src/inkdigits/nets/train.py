@@ -28,7 +28,7 @@ from ..digits.files import write_whole
 from ..digits.formats import embedded_parts, load_digits
 from ..errors import InputError, MissingExtraError, ModelError
 from ..measure import accuracy, negative_log_likelihood
-from ..reader.model import FORMAT, HASHES_FILE, MODEL_FILE, Model, load_model
+from ..reader.model import FORMAT, HASHES_FILE, MODEL_FILE, PREPARATION, Model, load_model
 from .catalogue import Settings, settings_for
 
 # How often a thread looks whether the others are done before it goes to sleep; read when PyTorch is loaded. By default
@@ -78,12 +78,16 @@ class Run:
             [
                 f"network      {self.settings.net}, {self.metrics['parameters']:,} parameters",
                 f"validation   {validation['accuracy']:.2%} of {validation['n']:,} digits held out "
-                f"({validation['errors']} wrong), loss {validation['loss']:.4f}",
+                f"({validation['errors']} wrong), loss {_shown(validation['loss'])}",
                 f"seconds      {seconds['load']:.2f} to load, {seconds['train']:.2f} to train, "
                 f"{seconds['export']:.2f} to export and check",
                 f"model        {self.model}",
             ]
         )
+
+
+def _shown(loss: float | None) -> str:
+    return "infinite" if loss is None else f"{loss:.4f}"
 
 
 @dataclass(frozen=True)
@@ -300,7 +304,7 @@ def _finish(
             "n": len(held),
             "errors": int((said.labels != labels).sum()),
             "accuracy": accuracy(labels, said.labels),
-            "loss": negative_log_likelihood(said.probabilities, labels),
+            "loss": _finite(negative_log_likelihood(said.probabilities, labels)),
             "refused": None if refused is None else float(refused.mean()),
             "also_trained_on": twice,
         },
@@ -308,9 +312,9 @@ def _finish(
             "of": len(kept),
             "n": len(sample),
             "accuracy": accuracy(sample_labels, seen.labels),
-            "loss": negative_log_likelihood(seen.probabilities, sample_labels),
+            "loss": _finite(negative_log_likelihood(seen.probabilities, sample_labels)),
             "last_epoch_accuracy": last.train_accuracy,
-            "last_epoch_loss": last.train_loss,
+            "last_epoch_loss": _finite(last.train_loss),
         },
         "temperature": calibration.temperature,
         "novelty_threshold": NOVELTY_THRESHOLD,
@@ -333,7 +337,7 @@ def _metadata(
         "format": FORMAT,
         "net": training.settings.net,
         "labels": ",".join(str(label) for label in range(CLASSES)),
-        "preparation": "1",
+        "preparation": PREPARATION,
         "novelty_threshold": f"{NOVELTY_THRESHOLD:g}",
         "temperature": f"{calibration.temperature:.6g}",
         "validation_accuracy": f"{validation_accuracy:.6g}",
@@ -392,6 +396,11 @@ def _check_parity(network: torch.nn.Sequential, calibration: export.Calibration,
             say = f"{name} that differ by {difference:.2g}"
             what = "does not say what the network says"
             raise ModelError(MODEL_FILE, what, expected=f"at most {export.PARITY:g}", found=say)
+
+
+def _finite(value: float) -> float | None:
+    """A loss as JSON can hold it: infinite, where a label was given no probability at all, is null."""
+    return value if np.isfinite(value) else None
 
 
 def _name(source: Source) -> str:

@@ -11,6 +11,7 @@ found on a few hundred MNIST training images.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ HASHES_FILE = "training-hashes.npy"
 MOST_BYTES = 512 << 20  # a model file larger than this is not a digit reader
 BATCH = 512  # images a call of the runtime: as fast as larger ones, and a few megabytes of memory
 FORMAT = "1"
+PREPARATION = "1"  # how digit images are made of pictures
+NOWHERE = SHIPPED / "no-weights-outside-the-file"
 PROBES = 500  # training digits on which a foreign model's input scaling is found
 
 Floats = NDArray[np.float32]
@@ -138,14 +141,21 @@ class Model:
             raise InputError("images", "not digit images", expected="uint8 (N, 28, 28)", found=found)
         if self.input_scale is not None:
             outputs = self._foreign(images, self.input_scale)
-            return Predictions(_softmax(outputs) if self._logits else outputs)
+            return self._finite(Predictions(_softmax(outputs) if self._logits else outputs))
         wanted = ["probabilities", "novelty", *(["features"] if features else [])]
         parts = [
             self.session.run(wanted, {"images": images[start : start + BATCH]})
             for start in range(0, len(images), BATCH)
         ] or [self.session.run(wanted, {"images": images})]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return Predictions(*columns)
+        return self._finite(Predictions(*columns))
+
+    def _finite(self, predictions: Predictions) -> Predictions:
+        for values in (predictions.probabilities, predictions.novelty):
+            if values is not None and not np.isfinite(values).all():
+                found = "what is not a number"
+                raise ModelError(self.path, "damaged", expected="finite answers", found=found, mend="train it again")
+        return predictions
 
     def _check(self) -> None:
         """That a file which calls itself ours has what `predict` and its callers rely on."""
@@ -159,15 +169,40 @@ class Model:
             found = f"{', '.join(inputs)} in; {', '.join(sorted(outputs))} out"
             raise ModelError(self.path, "not an inkdigits model", expected=expected, found=found)
         threshold = self.metadata.get("novelty_threshold", "")
+        known = {"labels": ",".join(map(str, range(CLASSES))), "preparation": PREPARATION}
+        wrong = [name for name, value in known.items() if self.metadata.get(name) != value]
         try:
-            float(threshold)
+            if not math.isfinite(float(threshold)):
+                wrong.append("novelty_threshold")
         except ValueError:
-            expected, found = "a number as novelty_threshold", repr(threshold)
-            raise ModelError(self.path, "its metadata is damaged", expected=expected, found=found) from None
+            wrong.append("novelty_threshold")
+        if wrong:
+            found = ", ".join(f"{name} {self.metadata.get(name)!r}" for name in wrong)
+            raise ModelError(self.path, "its metadata is damaged, or of another version", found=found)
+        self._try()
+
+    def _try(self) -> None:
+        """One answer to two blank images, to see whether the outputs are what they are called."""
+        try:
+            said = self.session.run(
+                ["probabilities", "novelty", "features"], {"images": np.zeros((2, SIDE, SIDE), np.uint8)}
+            )
+        except Exception as error:  # the runtime has no common error class
+            raise ModelError(self.path, "fails on digit images", found=_first_line(error)) from error
+        shapes = [(value.dtype.name, value.shape) for value in said]
+        fits = [shape == ("float32", size) for shape, size in zip(shapes, [(2, CLASSES), (2,)], strict=False)]
+        if not all(fits) or shapes[2][0] != "float32" or shapes[2][1][:1] != (2,) or len(shapes[2][1]) != 2:
+            found = "; ".join(f"{kind} {shape}" for kind, shape in shapes)
+            expected = "float32 (2, 10), (2,) and (2, D)"
+            raise ModelError(self.path, "not an inkdigits model", expected=expected, found=found)
+        self._finite(Predictions(said[0], said[1]))
 
     def _adopt(self, input_scale: str | None) -> None:
         """Find out how a foreign classifier wants its pixels."""
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        if len(inputs) != 1 or not outputs:
+            found = f"{len(inputs)} inputs and {len(outputs)} outputs"
+            raise ModelError(self.path, "not a digit classifier", expected="one input and ten numbers out", found=found)
         expected = "one float input [N, 1, 28, 28], [N, 28, 28, 1] or [N, 784] and ten numbers out"
         self._input, self._output = inputs[0], outputs[0]
         free = [side if isinstance(side, int) else None for side in self._input.shape]
@@ -189,9 +224,6 @@ class Model:
         losses: dict[str, float] = {}
         for name in [input_scale] if input_scale else SCALES:
             outputs = self._foreign(probes.images, name)
-            if outputs.shape != (len(probes), CLASSES):
-                found = f"an output of shape {outputs.shape}"
-                raise ModelError(self.path, "not a digit classifier", expected=expected, found=found)
             self._logits = not _are_probabilities(outputs)
             probabilities = _softmax(outputs) if self._logits else outputs
             labels = probes.need_labels("find the input scale")
@@ -216,7 +248,11 @@ class Model:
                 out = self.session.run([self._output.name], {self._input.name: batch})[0]
             except Exception as error:  # the runtime has no common error class
                 raise ModelError(self.path, "fails on digit images", found=_first_line(error)) from error
-            parts.append(np.asarray(out, np.float32).reshape(len(batch), -1)[: len(part)])
+            out = np.asarray(out, np.float32)
+            if out.size != len(batch) * CLASSES or out.shape[0] != len(batch):
+                found = f"{out.shape} for {len(batch)} images"
+                raise ModelError(self.path, "not a digit classifier", expected="ten numbers an image", found=found)
+            parts.append(out.reshape(len(batch), CLASSES)[: len(part)])
         return np.concatenate(parts) if parts else np.zeros((0, CLASSES), np.float32)
 
 
@@ -259,8 +295,11 @@ def load_model(
 def _open(path: Path, threads: int | None) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, and said once
+    # A model given as bytes is looked up for weights in other files where the process happens to be; there it is not.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(NOWHERE))
     if threads is not None:
         options.intra_op_num_threads = threads
+    ort.disable_telemetry_events()
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:

@@ -36,7 +36,7 @@ class Submission:
     ----------
     predictions: the model's answer for each digit, in the order of the rows.
     output: the file written, or None.
-    model: the model's name.
+    model: the model's name; input_scale: how a foreign one is given its pixels, or None.
     source: where the digits came from.
     refused: how many images are more novel than the model's threshold, or None if it has none.
     overlap: how many of the images the model was trained on, or None where that is not known.
@@ -46,6 +46,7 @@ class Submission:
     predictions: Predictions
     output: Path | None
     model: str
+    input_scale: str | None
     source: str
     refused: int | None
     overlap: int | None
@@ -57,6 +58,7 @@ class Submission:
         return {
             "source": self.source,
             "model": self.model,
+            "input_scale": self.input_scale,
             "output": None if self.output is None else str(self.output),
             "n": len(self.predictions.labels),
             "refused": self.refused,
@@ -69,6 +71,8 @@ class Submission:
         """What the command says on stderr."""
         count = len(self.predictions.labels)
         written = f"; {self.output} written and checked" if self.output else ""
+        if self.input_scale:
+            written += f" (a foreign model, given its pixels scaled as {self.input_scale!r})"
         lines = [f"{count:,} digits from {self.source} read by {self.model}{written}"]
         if self.refused:
             lines.append(f"{self.refused:,} of them look unlike a digit; --details marks them")
@@ -106,11 +110,14 @@ def predict(
     Raises InputError for an unusable source or model, OutputError if the file cannot be written or reads back wrong.
     """
     opened = load_model(model, threads=threads, input_scale=input_scale)
+    path = None if output is None else Path(output)
+    for given in (opened.path, source):
+        if path is not None and isinstance(given, str | os.PathLike) and _is_same_file(path, Path(given)):
+            raise OutputError(path, "is what is read", expected="another file", mend="choose another -o")
     digits = load_digits(source, part="test")
     predictions = opened.predict(digits.images)
     refused = opened.refused(predictions)
     hashes = opened.training_hashes()
-    path = None if output is None else Path(output)
     if path is not None:
         write_submission(path, predictions, refused, details=details)
 
@@ -121,12 +128,20 @@ def predict(
         predictions=predictions,
         output=path,
         model=opened.name,
+        input_scale=opened.input_scale,
         source=digits.source,
         refused=None if refused is None else int(refused.sum()),
         overlap=None if seen is None else int(seen.sum()),
         accuracy=None if right is None else float(right.mean()),
         accuracy_without_overlap=fresh,
     )
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except (OSError, ValueError):
+        return False
 
 
 def write_submission(path: Path, predictions: Predictions, refused: Refused, *, details: bool) -> None:
