@@ -68,6 +68,15 @@ def test_a_model_is_found_by_folder_and_by_file(run: Run, few: Digits) -> None:
     assert features.shape == (len(few), 128)
 
 
+def test_the_shipped_model_reads_mnist_and_knows_what_it_was_trained_on(mnist_test: Digits) -> None:
+    reader = load_model("reader")
+    assert reader.path.stat().st_size < 2_000_000
+    assert (reader.predict(mnist_test.images).labels == mnist_test.labels).mean() >= 0.995
+    hashes = reader.training_hashes()
+    assert hashes is not None
+    assert len(hashes) == 60_000
+
+
 def test_batches_do_not_change_the_answer(run: Run, mnist_test: Digits) -> None:
     model = load_model(run.folder)
     images = mnist_test.images[:1_100]
