@@ -8,7 +8,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,27 @@ WORK = Path("work")
 INKDIGITS = [sys.executable, "-m", "inkdigits"]
 
 
+# Run by a small process of its own: a child's peak memory begins with that of the process that started it.
+LAUNCH = """
+import os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - began, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
+"""
+
+
 def timed(command: Sequence[str | Path]) -> tuple[float, float]:
     """Run a command to its end: seconds by the clock, and peak memory in MB (decimal). Its output is dropped.
 
     Raises CalledProcessError, with what it said, if it fails.
     """
-    with open(os.devnull, "w") as silence, (WORK / "stderr.txt").open("w+") as said:  # noqa: PTH123
-        began = time.perf_counter()
-        process = subprocess.Popen([str(part) for part in command], stdout=silence, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            raise subprocess.CalledProcessError(process.returncode, process.args, stderr=said.read())
-    return seconds, usage.ru_maxrss * 1024 / 1e6
+    words = [str(part) for part in command]
+    launched = subprocess.run([sys.executable, "-c", LAUNCH, *words], capture_output=True, text=True, check=True)
+    seconds, kilobytes, status = launched.stdout.split()
+    if int(status):
+        raise subprocess.CalledProcessError(int(status), words, stderr=launched.stderr)
+    return float(seconds), int(kilobytes) * 1024 / 1e6
 
 
 def spread(values: Sequence[float], digits: int = 3) -> dict[str, float | int]:

@@ -26,7 +26,7 @@ from inkdigits.digits.formats import load_digits
 
 TARGET = "99.0"
 VENV = Path(".venv-peers")
-VERSIONS = "from importlib.metadata import version as v; print('keras', v('keras'), 'tensorflow', v('tensorflow'))"
+VERSIONS = "import keras, tensorflow; print('keras', keras.__version__, 'tensorflow', tensorflow.__version__)"
 
 
 def peer(name: str, file: Path) -> list[dict[str, float]]:
@@ -56,6 +56,8 @@ def main() -> None:
     train, test = load_digits("mnist:train"), load_digits("mnist:test")
     np.savez(file, x_train=train.images, y_train=train.labels, x_test=test.images, y_test=test.labels)
 
+    asked = subprocess.run([str(VENV / "bin" / "python"), "-c", VERSIONS], capture_output=True, text=True, check=True)
+    versions = asked.stdout.strip()
     seeds = iter(range(1_000))
     ours = [one(TARGET, next(seeds), "cpu") for _ in range(arguments.ours)]
     peers = {}
@@ -75,18 +77,16 @@ def main() -> None:
             "history": epochs,
         }
         print(name, peers[name]["ratio"], flush=True)
-    result = {
-        "command": "python benchmarks/peers.py",
-        "machine": machine(),
-        "commit": commit(),
-        "target": TARGET,
-        "ours": {"accuracy": statistics.fmean(row["accuracy"] for row in ours), "runs": ours},
-        "versions": subprocess.run(
-            [str(VENV / "bin" / "python"), "-c", VERSIONS], capture_output=True, text=True, check=True
-        ).stdout.strip(),
-        "peers": peers,
-    }
-    print(write_result("peers", result))
+        result = {
+            "command": "python benchmarks/peers.py",
+            "machine": machine(),
+            "commit": commit(),
+            "target": TARGET,
+            "ours": {"accuracy": statistics.fmean(row["accuracy"] for row in ours), "runs": ours},
+            "versions": versions,
+            "peers": peers,
+        }
+        print(write_result("peers", result))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-from common import commit, machine
+from common import RESULTS, commit, machine, write_result
 
 from inkdigits.digits.dataset import Digits
-from inkdigits.digits.files import write_whole
 from inkdigits.digits.formats import load_digits
 from inkdigits.measure import accuracy, negative_log_likelihood
 from inkdigits.nets.catalogue import settings_for
@@ -25,7 +25,6 @@ from inkdigits.nets.run import read_config
 from inkdigits.nets.train import train
 from inkdigits.reader.model import Model, load_model
 
-RESULTS = Path(__file__).parent / "results" / "systems.json"
 RUNS = Path("work") / "systems"
 
 # name: their train accuracy and loss, their test accuracy and loss, as printed in their notebooks; None = not printed.
@@ -101,15 +100,19 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.only:
         for seed in SEEDS.get(name, range(1)):
-            rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
             settings = settings_for(name, seed=seed).as_dict()
-            if any(done["settings"] == settings for done in rows):
+            if any(done["settings"] == settings for done in rows_so_far()):
                 continue
-            rows = [done for done in rows if (done["name"], done["seed"]) != (name, seed)]
-            rows.append(row(name, seed, arguments.threads))
-            rows.sort(key=lambda done: (list(THEIRS).index(str(done["name"])), done["seed"]))
-            with write_whole(RESULTS) as file:
-                Path(file).write_text(json.dumps(rows, indent=1) + "\n")
+            made = row(name, seed, arguments.threads)
+            # Read again: another process may have added rows meanwhile.
+            rows = [done for done in rows_so_far() if (done["name"], done["seed"]) != (name, seed)] + [made]
+            rows.sort(key=lambda done: (list(THEIRS).index(done["name"]), done["seed"]))
+            write_result("systems", rows)
+
+
+def rows_so_far() -> list[dict[str, Any]]:
+    file = RESULTS / "systems.json"
+    return json.loads(file.read_text()) if file.exists() else []
 
 
 if __name__ == "__main__":
