@@ -220,8 +220,9 @@ def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
     digits.need_labels("train on")
     if len(digits) < 2:
         raise InputError(digits.source, "too few digits", expected="at least 2", found=str(len(digits)))
-    # A small set keeps four fifths for training, whatever the setting says.
-    wanted = max(1, min(plan.settings.validation, len(digits) // 5))
+    wanted = plan.settings.validation
+    if wanted > len(digits) // 3:
+        wanted = max(1, len(digits) // 5)  # a small set keeps four fifths for training, whatever the setting says
     kept, held = digits.split(wanted, seed=plan.settings.split_seed)
     for source in plan.extra:
         added = load_digits(source, part="train")
