@@ -29,7 +29,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..digits.dataset import Digits, data_hash
 from ..digits.files import is_folder, unwritable, write_whole
 from ..errors import InputError, OutputError
@@ -133,7 +132,7 @@ def write_config(
                 "validation": {"n": len(validation), "sha256": data_hash(validation)},
             },
             "versions": {
-                "inkdigits": __version__,
+                "inkdigits": version("inkdigits"),
                 "python": platform.python_version(),
                 "torch": torch.__version__,
                 "numpy": np.__version__,
@@ -225,7 +224,7 @@ def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], sou
     validation = metrics["validation"]
     text = f"""# {settings.net}
 
-A classifier of handwritten digits, written by inkdigits {__version__}.
+A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
 
 - Input: `images`, uint8 [N, 28, 28], 0 = paper, 255 = ink, the digit fitted into 20×20 and centred by mass (as MNIST).
 - Output: `probabilities` [N, 10], `novelty` [N] (above {metrics["novelty_threshold"]} refused), `features` [N, D].
