@@ -198,6 +198,7 @@ def test_a_run_is_repeated_from_its_config(tmp_path: Path, some: Digits) -> None
     assert again.settings == first.settings
     assert again.model.read_bytes() == first.model.read_bytes()
     assert train(output=tmp_path / "other", from_config=first.folder / "config.json", seed=6).settings.seed == 6
+    assert train(output=tmp_path / "split", from_config=first.folder / "config.json", split_seed=1).folder.is_dir()
     with pytest.raises(InputError, match="is what the earlier run says"):
         train(output=tmp_path / "third", from_config=first.folder / "config.json", net="lenet5")
     save_digits(some.take(slice(300)), file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,15 @@ def test_fast_has_its_parameters(target: str, count: int) -> None:
     )
 
 
+def test_the_readers_network_has_its_parameters() -> None:
+    """Kernels of 25 or 9 without bias, two a channel for batch norm, and a class more for what is no digit."""
+    settings = settings_for("reader")
+    channels = [24, 48, 64, 128, 128]
+    assert settings.width == 48
+    kernels = 25 * 24 + sum(9 * inputs * outputs for inputs, outputs in pairwise(channels))
+    assert count_parameters(build(settings)) == kernels + 2 * sum(channels) + (128 * 9 + 1) * 11 == 273_267
+
+
 def test_the_computed_layer_whitens_what_it_looks_at(few: Digits) -> None:
     images = torch.from_numpy(few.images.copy()).unsqueeze(1).float() / 255
     layer = Whitening(16, 5)
@@ -63,14 +74,15 @@ def test_the_computed_layer_whitens_what_it_looks_at(few: Digits) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_name_builds_a_network_of_ten_logits(name: str) -> None:
-    network = build(settings_for(name)).eval()
-    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+def test_every_name_builds_a_network_of_ten_logits_and_one_for_what_is_no_digit(name: str) -> None:
+    for share, outputs in ((0.0, 10), (0.25, 11)):
+        network = build(settings_for(name, non_digits=share)).eval()
+        assert network(torch.zeros(2, 1, 28, 28)).shape == (2, outputs)
     assert isinstance(network[-1], nn.Linear)
 
 
 def test_catalogue_and_zoo_know_the_same_names() -> None:
-    assert ["fast", *LAYERS] == list(NETWORKS)
+    assert ["fast", "reader", *LAYERS] == list(NETWORKS)
 
 
 def test_the_seed_decides_the_weights() -> None:

@@ -21,7 +21,10 @@ ELASTIC_SIGMA = 4.0  # pixels; how smooth an elastic displacement is (Simard et 
 
 
 def augment(images: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:
-    """`images` changed as `settings.augmentation` says; the random numbers come from `generator` (on the CPU)."""
+    """`images` changed as `settings.augmentation` says; the random numbers come from `generator` (on the CPU).
+
+    What `conditions` does is in a file of its own, conditions.py.
+    """
     if settings.augmentation == "none":
         return images
     if settings.augmentation == "shift":

@@ -21,7 +21,7 @@ Optimiser = Literal["sgd", "adam", "adamw", "adadelta"]
 Schedule = Literal["constant", "cosine", "one-cycle"]
 Stem = Literal["stride", "pool"]
 Initialisation = Literal["pytorch", "zeros", "glorot-uniform", "he-normal", "he-uniform"]
-Augmentation = Literal["none", "shift", "affine", "elastic"]
+Augmentation = Literal["none", "shift", "affine", "elastic", "conditions"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -60,12 +60,15 @@ class Settings:
     weight_decay: L2. Decoupled from the gradient for adamw, part of the gradient for the others.
     schedule, warmup: the rate over time; `one-cycle` rises linearly for `warmup` of the steps and falls to zero.
     width, stem: for `fast` alone: channels of its first learned layer, and whether the frozen one before it strides or
-        is pooled.
+        is pooled. `width` is also that of `reader`.
     dropout: None for the network's own rates, 0 for none, else this rate at each of its dropout layers.
     batch_norm: whether the network's batch-norm layers are there.
     initialisation: of the layers for which the network prescribes none itself.
     augmentation: what is done to each training image anew in each epoch; `shift` pixels, `turn` degrees, `scale` and
-        `shear` as fractions, `elastic` pixels of displacement. `affine` includes shift, `elastic` includes affine.
+        `shear` as fractions, `elastic` pixels of displacement. `affine` includes shift, `elastic` includes affine;
+        `conditions` is all that may happen to handwriting before it is read, in strengths of its own.
+    non_digits: images that are no digits, a share of each batch's digits, which the network then learns to refuse as an
+        eleventh class; 0 for none.
     label_smoothing: probability moved from the label to the ten classes.
     averaging: decay per step of an exponential average of the weights, which then is the result; 0 for none.
     validation: digits held out of the training part, chosen by `split_seed`.
@@ -94,6 +97,7 @@ class Settings:
     scale: float = 0.15
     shear: float = 0.15
     elastic: float = 1.5
+    non_digits: float = 0.0
     label_smoothing: float = 0.0
     averaging: float = 0.0
     validation: int = 5_000
@@ -132,6 +136,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "scale": (0, 0.9),
     "shear": (0, 1),
     "elastic": (0, 10),
+    "non_digits": (0, 10),
     "label_smoothing": (0, 0.9),
     "averaging": (0, 0.99999),
     "validation": (1, 10**9),
@@ -204,10 +209,27 @@ _FAST = replace(
     **TARGETS[DEFAULT_TARGET],
 )
 
+_READER = Settings(
+    batch=128,
+    epochs=36,
+    width=48,
+    optimiser="adamw",
+    beta2=0.99,
+    learning_rate=0.006,
+    weight_decay=0.02,
+    schedule="one-cycle",
+    warmup=0.15,
+    averaging=0.999,
+    initialisation="pytorch",
+    augmentation="conditions",
+    non_digits=0.25,
+)
+
 _B_REGULARISED = {"epochs": 8, "schedule": "one-cycle", "learning_rate": 0.003}
 
 NETWORKS: dict[str, Network] = {
     "fast": Network("ours: a small convolutional network that trains in seconds", _FAST),
+    "reader": Network("ours: the network of the shipped reader, made for handwriting as it comes", _READER),
     "lenet5": Network(
         "LeNet-5 of 1998 (tanh, average pooling), trained by Adam",
         Settings(epochs=20, batch=128, learning_rate=0.002, schedule="cosine"),

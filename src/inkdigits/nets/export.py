@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from ..digits.dataset import CLASSES
 from ..errors import ModelError
 
 OPSET = 17
@@ -32,13 +33,16 @@ class Calibration:
     Attributes
     ----------
     temperature: divides the logits; Guo et al., "On calibration of modern neural networks", 2017.
-    energy_centre, energy_scale: where novelty is one half, and its spread. Energy is −logsumexp(logits); Liu et al.,
-        "Energy-based out-of-distribution detection", 2020.
+    novelty_centre, novelty_scale: where novelty is one half, and its spread. What is centred is the energy, −logsumexp
+        of the digits' logits (Liu et al., "Energy-based out-of-distribution detection", 2020); in a network with an
+        eleventh class, plus that class's logit: together its log-odds.
+    least_confidence: below this probability of the likeliest digit an answer is refused as unsure.
     """
 
     temperature: float
-    energy_centre: float
-    energy_scale: float
+    novelty_centre: float
+    novelty_scale: float
+    least_confidence: float = 0.0
 
 
 class Graph:
@@ -85,15 +89,21 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
         before = body[index - 1] if index else None
         _write_layer(graph, layer, before=before, following=following)
     features = graph.add("Identity", output="features")
-    width = _write_linear(graph, last)
+    digits, stranger = _split_classes(last)
+    width = _write_linear(graph, digits)
     temperature = graph.weight(np.float32(calibration.temperature), "temperature")
     logits = graph.flow
     graph.add("Div", temperature)
     graph.add("Softmax", output="probabilities", axis=1)
-    graph.add("ReduceLogSumExp", after=logits, axes=[1], keepdims=0)
-    # sigmoid((−logsumexp − centre) / scale)
-    graph.add("Mul", graph.weight(np.float32(-1 / calibration.energy_scale), "slope"))
-    graph.add("Add", graph.weight(np.float32(-calibration.energy_centre / calibration.energy_scale), "centre"))
+    novelty = graph.add("Neg", after=graph.add("ReduceLogSumExp", after=logits, axes=[1], keepdims=0))
+    if stranger is not None:
+        graph.flow = features
+        _write_linear(graph, stranger)
+        graph.add("Squeeze", graph.weight(np.array([1], np.int64), "axes"))
+        graph.add("Add", novelty)
+    # sigmoid((score − centre) / scale)
+    graph.add("Sub", graph.weight(np.float32(calibration.novelty_centre), "centre"))
+    graph.add("Div", graph.weight(np.float32(calibration.novelty_scale), "spread"))
     graph.add("Sigmoid", output="novelty")
     model = helper.make_model(
         helper.make_graph(
@@ -114,6 +124,18 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
     helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _split_classes(last: nn.Module) -> tuple[nn.Module, nn.Module | None]:
+    """The last layer as one for the ten digits and, if it has an eleventh class, one for what is no digit."""
+    if not isinstance(last, nn.Linear) or last.out_features == CLASSES:
+        return last, None
+    parts = []
+    for rows in (slice(0, CLASSES), slice(CLASSES, None)):
+        part = nn.Linear(last.in_features, len(last.weight[rows]))
+        part.load_state_dict({"weight": last.weight[rows].detach(), "bias": last.bias[rows].detach()})
+        parts.append(part)
+    return parts[0], parts[1]
 
 
 def _without_dropout(network: nn.Sequential) -> list[nn.Module]:

@@ -23,16 +23,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..digits.dataset import Digits
+from ..digits.dataset import CLASSES, Digits
 from ..errors import InputError
 from .augment import augment
 from .catalogue import Settings
+from .conditions import wear
+from .nondigits import draw_scribbles, make_non_digits
 from .optimiser import Optimiser
 from .run import Epoch, State
 from .zoo import Whitening
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 EVALUATION_BATCH = 1_000  # images a forward pass without gradients
+SCRIBBLES = 30_000  # drawn before training begins, for all its epochs
+# A scribble may happen to be a digit. The loss of an image that is none cannot exceed −log of this, and an image that
+# the network takes for a digit without a doubt no longer pulls.
+FORGIVEN = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +120,10 @@ class Training:
                 layer.look_at(images, torch.Generator().manual_seed(settings.seed))
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train, self.validation = Tensors.of(train, self.device), Tensors.of(validation, self.device)
+        self.scribbles: Tensor | None = None
+        if settings.non_digits:
+            drawn = draw_scribbles(SCRIBBLES, np.random.default_rng(settings.seed))
+            self.scribbles = torch.from_numpy(drawn).unsqueeze(1).to(self.device)
         self.optimiser = Optimiser(self.network, settings)
         self.average = Averaged(self.network, settings.averaging) if settings.averaging else None
         self.best: dict[str, Tensor] | None = None
@@ -180,20 +190,22 @@ class Training:
         self.network.train()
         for step, index in enumerate(order.tensor_split(self.batches)[: self.steps - first], start=first):
             rate = rate_at(self.settings, step, self.steps)
-            images = augment(self._prepare(self.train.images[index]), self.settings, generator)
             labels = self.train.labels[index]
+            images = self._changed(self._prepare(self.train.images[index]), labels, generator)
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
                 logits = self.network(images)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.settings.label_smoothing)
+            loss = self._loss(logits.float(), labels)
             self.optimiser.forget_gradients()
             loss.backward()
             self.optimiser.step(rate)
             if self.average:
                 self.average.update(step)
             with torch.no_grad():
-                hits = (logits.argmax(1) == labels).sum()
-                # Without the smoothing, so that both parts' losses are the same thing.
-                plain = F.cross_entropy(logits.float(), labels) if self.settings.label_smoothing else loss.detach()
+                digits = logits[: len(labels), :CLASSES]
+                hits = (digits.argmax(1) == labels).sum()
+                # Of the digits alone and without the smoothing, so that both parts' losses are the same thing.
+                simple = not self.settings.label_smoothing and not self.settings.non_digits
+                plain = loss.detach() if simple else F.cross_entropy(digits.float(), labels)
                 losses += plain * len(index)
                 right += hits
                 seen += len(index)
@@ -201,11 +213,36 @@ class Training:
                 on_step(plain, hits)
         return float(losses) / seen, float(right) / seen, rate
 
+    def _changed(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """A batch as it is trained on: its digits first, then the images that are none, all of them augmented."""
+        if self.scribbles is not None:
+            count = max(1, round(len(images) * self.settings.non_digits))
+            strangers = make_non_digits(images, labels, self.scribbles, count, generator)
+            images = torch.cat([images, strangers])
+        if self.settings.augmentation == "conditions":
+            images = wear(images, generator)
+        else:
+            images = augment(images, self.settings, generator)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy in nats of a batch as `_changed` makes it."""
+        count = len(labels)
+        loss = F.cross_entropy(logits[:count], labels, label_smoothing=self.settings.label_smoothing)
+        if self.scribbles is None:
+            return loss
+        refused = F.softmax(logits[count:], 1)[:, CLASSES]
+        strangers = -torch.log(refused + FORGIVEN)
+        return (loss * count + strangers.sum()) / len(logits)
+
     def _prepare(self, images: Tensor) -> Tensor:
         return (images.float() / 255).contiguous(memory_format=torch.channels_last)
 
     def held_out_logits(self) -> Tensor:
-        """What the network, wherever it now is, says of the held-out digits in full precision; float32 (N, 10)."""
+        """What the network, wherever it now is, says of the held-out digits in full precision.
+
+        float32 (N, 10), or (N, 11) from a network that learnt what is not a digit.
+        """
         where = next(self.network.parameters()).device
         return self._logits(self.validation.images.to(where), torch.float32)
 
@@ -217,7 +254,7 @@ class Training:
 
     def evaluate(self, part: Tensors) -> tuple[float, float]:
         """Mean loss in nats and accuracy on a set; no dropout, batch norm at its running values."""
-        logits, labels = self._logits(part.images, self.precision), part.labels.cpu()
+        logits, labels = self._logits(part.images, self.precision)[:, :CLASSES], part.labels.cpu()
         return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
 
     def _remember_best(self, loss: float) -> None:

@@ -42,12 +42,14 @@ try:
     from tqdm import tqdm
 
     from . import export, run, zoo
+    from .conditions import FAMILIES
     from .fit import Training
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
 
 NOVELTY_THRESHOLD = 0.5  # by construction: see `calibrate`
-FALSE_REFUSALS = 0.01  # share of held-out digits that the threshold refuses
+# Share of held-out digits that are refused: half of them as unlike a digit, half as too unsure which.
+FALSE_REFUSALS = 0.01
 TRAIN_SAMPLE = 10_000  # training digits on which the finished model is measured
 PARITY_SAMPLE = 256  # digits on which the file is compared with the network that it was made from
 MNIST_LICENCE = "CC BY-SA 3.0 (MNIST; Yann LeCun, Corinna Cortes)"
@@ -147,6 +149,8 @@ def train(
             raise InputError("--resume", "goes on with the run's own settings", found=found)
         file = Path(from_config) if from_config is not None else run.config_to_resume(output)
         plan = _earlier(file, source, extra, threads, resume)
+        if not resume and {"validation", "split_seed"} & set(changes):
+            plan = replace(plan, earlier=None)  # another split on purpose: its parts cannot be those of the earlier run
         plan = replace(plan, settings=settings_for(**plan.settings.as_dict() | changes))
     else:
         settings = settings_for(net or "fast", target=target, **changes)
@@ -281,7 +285,9 @@ def _finish(
             "setting learning_rate", "the training diverged", found=f"{settings.learning_rate:g}", mend=mend
         )
     calibration = calibrate(logits, labels)
-    licence, metadata = _metadata(training, plan, calibration, float((logits.argmax(1) == labels).mean()), len(labels))
+    licence, metadata = _metadata(
+        training, plan, calibration, float((logits[:, :CLASSES].argmax(1) == labels).mean()), len(labels)
+    )
     with write_whole(folder / MODEL_FILE) as file:
         file.write_bytes(export.to_onnx(network, calibration, metadata))
         _check_parity(network, calibration, load_model(file), held.sample(PARITY_SAMPLE))
@@ -319,6 +325,7 @@ def _finish(
         },
         "temperature": calibration.temperature,
         "novelty_threshold": NOVELTY_THRESHOLD,
+        "confidence_threshold": calibration.least_confidence,
         "data_licence": licence,
         "epochs": last.epoch,
         "precision": str(training.precision).removeprefix("torch."),
@@ -340,6 +347,7 @@ def _metadata(
         "labels": ",".join(str(label) for label in range(CLASSES)),
         "preparation": PREPARATION,
         "novelty_threshold": f"{NOVELTY_THRESHOLD:g}",
+        "confidence_threshold": f"{calibration.least_confidence:.6g}",
         "temperature": f"{calibration.temperature:.6g}",
         "validation_accuracy": f"{validation_accuracy:.6g}",
         "validation_n": str(validation_n),
@@ -347,31 +355,43 @@ def _metadata(
     }
     if not plan.extra and embedded_parts(plan.source):
         metadata["trained_on"] = "mnist:train"
+    if training.settings.augmentation == "conditions":
+        metadata["augmentation_families"] = ",".join(FAMILIES)
     return licence, metadata
 
 
 def calibrate(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> export.Calibration:
-    """Temperature and energy scale from held-out logits (N, 10).
+    """What turns logits into honest numbers, from those of held-out digits: (N, 10), or (N, 11) with what is no digit.
 
-    The temperature is the one with the lowest negative log-likelihood. Novelty is the logistic function of the energy,
-    centred so that a share FALSE_REFUSALS of these digits lies above one half.
+    The temperature is the one with the lowest negative log-likelihood. Novelty is the logistic function of the energy
+    or log-odds (see `export.Calibration`), centred so that half of FALSE_REFUSALS of these digits lie above one half;
+    the other half of them have less than the least confidence.
     """
+    stranger = logits[:, CLASSES] if logits.shape[1] > CLASSES else np.zeros(len(logits))
+    logits = logits[:, :CLASSES]
     low, high = np.log(0.05), np.log(20.0)
     golden = (np.sqrt(5) - 1) / 2
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
-        top = scaled.max(1)
-        total = top + np.log(np.exp(scaled - top[:, None]).sum(1))
-        return float((total - scaled[np.arange(len(labels)), labels]).mean())
+        return float((_log_sum(scaled) - scaled[np.arange(len(labels)), labels]).mean())
 
     for _ in range(40):  # golden-section search: 40 steps narrow the range to 10⁻⁸
         left, right = high - golden * (high - low), low + golden * (high - low)
         low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    temperature = float(np.exp((low + high) / 2))
+    score = stranger - _log_sum(logits)
+    centre = float(np.quantile(score, 1 - FALSE_REFUSALS / 2))
+    confidence = np.exp(logits.max(1) / temperature - _log_sum(logits / temperature))
+    least = float(np.quantile(confidence, FALSE_REFUSALS / 2))
+    return export.Calibration(temperature, centre, max(float(score.std()), 1e-6), least)
+
+
+def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log Σ exp of each row (N, K)."""
     top = logits.max(1)
-    energy = -(top + np.log(np.exp(logits - top[:, None]).sum(1)))
-    centre = float(np.quantile(energy, 1 - FALSE_REFUSALS))
-    return export.Calibration(float(np.exp((low + high) / 2)), centre, max(float(energy.std()), 1e-6))
+    result: NDArray[np.float64] = top + np.log(np.exp(logits - top[:, None]).sum(1))
+    return result
 
 
 def _check_parity(network: torch.nn.Sequential, calibration: export.Calibration, model: Model, digits: Digits) -> None:
@@ -379,11 +399,11 @@ def _check_parity(network: torch.nn.Sequential, calibration: export.Calibration,
     said = model.predict(digits.images, features=True)
     with torch.inference_mode():
         features = network[:-1](torch.from_numpy(digits.images).unsqueeze(1).float() / 255)
-        logits = network[-1](features)
-        energy = -torch.logsumexp(logits, 1)
+        logits, stranger = network[-1](features).tensor_split([CLASSES], dim=1)
+        score = stranger.sum(1) - torch.logsumexp(logits, 1)
         expected = {
             "probabilities": torch.softmax(logits / calibration.temperature, 1),
-            "novelty": torch.sigmoid((energy - calibration.energy_centre) / calibration.energy_scale),
+            "novelty": torch.sigmoid((score - calibration.novelty_centre) / calibration.novelty_scale),
             "features": features / features.abs().max().clamp(min=1),
         }
     found = {

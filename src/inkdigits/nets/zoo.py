@@ -4,8 +4,9 @@
     >>> count_parameters(build(settings_for("lenet5")))
     61706
 
-A network takes float32 (N, 1, 28, 28) in 0…1 and gives float32 (N, 10), the logits. It is one flat `nn.Sequential` of
-the layers that `export.py` knows how to write; its last layer is linear and what goes into that are its features.
+A network takes float32 (N, 1, 28, 28) in 0…1 and gives float32 (N, 10), the logits; (N, 11) where it is to learn what
+is not a digit, which is the last. It is one flat `nn.Sequential` of the layers that `export.py` knows how to write; its
+last layer is linear and what goes into that are its features.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from ..digits.dataset import CLASSES
 from .catalogue import Settings
 
 KERAS_EPSILON = 1e-3  # batch norm's, where a network was written in Keras
@@ -201,6 +203,23 @@ def fast(width: int, stem: str) -> list[nn.Module]:
     ]  # fmt: skip
 
 
+def reader(width: int) -> list[nn.Module]:
+    """Ours, for handwriting as it comes: wider and deeper than `fast`, with the borders of the image in view."""
+
+    def layer(inputs: int, outputs: int, *, same: bool = False) -> list[nn.Module]:
+        convolution = nn.Conv2d(inputs, outputs, 3, padding=1 if same else 0, bias=False)
+        return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+    return [
+        nn.Conv2d(1, width // 2, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(width // 2),
+        nn.ReLU(inplace=True),
+        *layer(width // 2, width), nn.Conv2d(width, width * 4 // 3, 3, bias=False), nn.MaxPool2d(2),
+        nn.BatchNorm2d(width * 4 // 3), nn.ReLU(inplace=True),
+        *layer(width * 4 // 3, width * 8 // 3, same=True), *layer(width * 8 // 3, width * 8 // 3),
+        nn.Flatten(), nn.Dropout(0.2), nn.Linear(width * 8 // 3 * 3 * 3, 10),
+    ]  # fmt: skip
+
+
 LAYERS: dict[str, Callable[[], list[nn.Module]]] = {
     "lenet5": lenet5,
     "softmax": softmax,
@@ -233,7 +252,12 @@ def build(settings: Settings) -> nn.Sequential:
     prescribes nothing: what it prescribes (He-uniform in `a-conv7`, say) stays.
     """
     torch.manual_seed(settings.seed)
-    layers = fast(settings.width, settings.stem) if settings.net == "fast" else LAYERS[settings.net]()
+    if settings.net == "fast":
+        layers = fast(settings.width, settings.stem)
+    else:
+        layers = reader(settings.width) if settings.net == "reader" else LAYERS[settings.net]()
+    if settings.non_digits:
+        layers[-1] = nn.Linear(layers[-1].in_features, CLASSES + 1)  # type: ignore[arg-type]
     if not settings.batch_norm:
         layers = [layer for layer in layers if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
     if settings.dropout == 0:

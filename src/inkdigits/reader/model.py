@@ -107,11 +107,17 @@ class Model:
         text = self.metadata.get("novelty_threshold")
         return None if text is None else float(text)
 
+    @property
+    def confidence_threshold(self) -> float:
+        """Below this confidence an answer is refused as unsure; 0 where the model does not say."""
+        return float(self.metadata.get("confidence_threshold", "0"))
+
     def refused(self, predictions: Predictions) -> NDArray[np.bool_] | None:
         """Which of its answers (N,) the model would rather not have given, or None if it cannot say."""
         if predictions.novelty is None or self.novelty_threshold is None:
             return None
-        return np.asarray(predictions.novelty > self.novelty_threshold)
+        unsure = predictions.confidence < self.confidence_threshold
+        return np.asarray((predictions.novelty > self.novelty_threshold) | unsure)
 
     def training_hashes(self) -> NDArray[np.uint64] | None:
         """Fingerprints (M,) of the images it was trained on, or None where nobody kept them."""
@@ -168,14 +174,14 @@ class Model:
             expected = "images in; probabilities, novelty and features out"
             found = f"{', '.join(inputs)} in; {', '.join(sorted(outputs))} out"
             raise ModelError(self.path, "not an inkdigits model", expected=expected, found=found)
-        threshold = self.metadata.get("novelty_threshold", "")
         known = {"labels": ",".join(map(str, range(CLASSES))), "preparation": PREPARATION}
         wrong = [name for name, value in known.items() if self.metadata.get(name) != value]
-        try:
-            if not math.isfinite(float(threshold)):
-                wrong.append("novelty_threshold")
-        except ValueError:
-            wrong.append("novelty_threshold")
+        for name, without in (("novelty_threshold", ""), ("confidence_threshold", "0")):
+            try:
+                if not math.isfinite(float(self.metadata.get(name, without))):
+                    wrong.append(name)
+            except ValueError:
+                wrong.append(name)
         if wrong:
             found = ", ".join(f"{name} {self.metadata.get(name)!r}" for name in wrong)
             raise ModelError(self.path, "its metadata is damaged, or of another version", found=found)
