@@ -211,7 +211,7 @@ _FAST = replace(
 
 _READER = Settings(
     batch=128,
-    epochs=36,
+    epochs=28,
     width=48,
     optimiser="adamw",
     beta2=0.99,
