@@ -15,8 +15,9 @@ from torch import nn
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import save_digits
 from inkdigits.errors import ModelError
+from inkdigits.nets.calibrate import Calibration
 from inkdigits.nets.catalogue import NETWORKS, settings_for
-from inkdigits.nets.export import Calibration, to_onnx
+from inkdigits.nets.export import to_onnx
 from inkdigits.nets.train import train
 from inkdigits.nets.zoo import build
 

@@ -16,9 +16,10 @@ from inkdigits.digits.dataset import Digits, pixel_hashes
 from inkdigits.digits.formats import load_digits, save_digits
 from inkdigits.digits.mnist import load_mnist
 from inkdigits.errors import InputError, OutputError
+from inkdigits.nets.calibrate import calibrate
 from inkdigits.nets.catalogue import settings_for
 from inkdigits.nets.fit import rate_at
-from inkdigits.nets.train import MNIST_LICENCE, Run, calibrate, train
+from inkdigits.nets.train import MNIST_LICENCE, Run, train
 from inkdigits.reader.model import load_model
 
 # Small, and with everything that has a state of its own: dropout, batch norm, an optimiser's moments, an average.

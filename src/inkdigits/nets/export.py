@@ -9,7 +9,6 @@ like a digit) and `features` float32 [N, D], what goes into the last layer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,29 +19,11 @@ from torch import nn
 
 from ..digits.dataset import CLASSES
 from ..errors import ModelError
+from .calibrate import SHORTEST, Calibration
 
 OPSET = 17
 IR_VERSION = 8  # read by every ONNX Runtime since 1.10
 PARITY = 1e-4  # largest difference of a probability that rounding explains
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What turns logits into honest numbers, fitted on digits held out of the training.
-
-    Attributes
-    ----------
-    temperature: divides the logits; Guo et al., "On calibration of modern neural networks", 2017.
-    novelty_centre, novelty_scale: where novelty is one half, and its spread. What is centred is the energy, −logsumexp
-        of the digits' logits (Liu et al., "Energy-based out-of-distribution detection", 2020); in a network with an
-        eleventh class, plus that class's logit: together its log-odds.
-    least_confidence: below this probability of the likeliest digit an answer is refused as unsure.
-    """
-
-    temperature: float
-    novelty_centre: float
-    novelty_scale: float
-    least_confidence: float = 0.0
 
 
 class Graph:
@@ -100,9 +81,18 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
         graph.flow = features
         _write_linear(graph, stranger)
         graph.add("Squeeze", graph.weight(np.array([1], np.int64), "axes"))
+        novelty = graph.add("Add", novelty)
+    if calibration.prototypes is not None:
+        length = graph.add("ReduceL2", after=features, axes=[1], keepdims=1)
+        length = graph.add("Max", graph.weight(np.float32(SHORTEST), "shortest"))
+        graph.add("Div", length, after=features)
+        graph.add("MatMul", graph.weight(np.ascontiguousarray(calibration.prototypes.T), "prototypes"))
+        graph.add("ReduceMax", axes=[1], keepdims=0)
+        # The score grows by the weight times one minus the cosine; the one goes into the centre below.
+        graph.add("Mul", graph.weight(np.float32(-calibration.distance_weight), "weight"))
         graph.add("Add", novelty)
     # sigmoid((score − centre) / scale)
-    graph.add("Sub", graph.weight(np.float32(calibration.novelty_centre), "centre"))
+    graph.add("Sub", graph.weight(np.float32(calibration.novelty_centre - calibration.distance_weight), "centre"))
     graph.add("Div", graph.weight(np.float32(calibration.novelty_scale), "spread"))
     graph.add("Sigmoid", output="novelty")
     model = helper.make_model(

@@ -42,14 +42,13 @@ try:
     from tqdm import tqdm
 
     from . import export, run, zoo
+    from .calibrate import Calibration, calibrate, find_prototypes
     from .conditions import FAMILIES
-    from .fit import Training
+    from .fit import EVALUATION_BATCH, Training
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
 
-NOVELTY_THRESHOLD = 0.5  # by construction: see `calibrate`
-# Share of held-out digits that are refused: half of them as unlike a digit, half as too unsure which.
-FALSE_REFUSALS = 0.01
+NOVELTY_THRESHOLD = 0.5  # by construction: see calibrate.py
 TRAIN_SAMPLE = 10_000  # training digits on which the finished model is measured
 PARITY_SAMPLE = 256  # digits on which the file is compared with the network that it was made from
 MNIST_LICENCE = "CC BY-SA 3.0 (MNIST; Yann LeCun, Corinna Cortes)"
@@ -284,7 +283,12 @@ def _finish(
         raise InputError(
             "setting learning_rate", "the training diverged", found=f"{settings.learning_rate:g}", mend=mend
         )
-    calibration = calibrate(logits, labels)
+    features = prototypes = None
+    if settings.non_digits:
+        known = kept.sample(TRAIN_SAMPLE)
+        prototypes = find_prototypes(_features(network, known), known.need_labels("train on"), seed=settings.seed)
+        features = _features(network, held)
+    calibration = calibrate(logits, labels, features, prototypes)
     licence, metadata = _metadata(
         training, plan, calibration, float((logits[:, :CLASSES].argmax(1) == labels).mean()), len(labels)
     )
@@ -334,7 +338,7 @@ def _finish(
 
 
 def _metadata(
-    training: Training, plan: Plan, calibration: export.Calibration, validation_accuracy: float, validation_n: int
+    training: Training, plan: Plan, calibration: Calibration, validation_accuracy: float, validation_n: int
 ) -> tuple[str, dict[str, str]]:
     """The licence of the data, and what the model file says of itself: no paths, no dates, no durations."""
     sources = (plan.source, *plan.extra)
@@ -360,59 +364,35 @@ def _metadata(
     return licence, metadata
 
 
-def calibrate(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> export.Calibration:
-    """What turns logits into honest numbers, from those of held-out digits: (N, 10), or (N, 11) with what is no digit.
-
-    The temperature is the one with the lowest negative log-likelihood. Novelty is the logistic function of the energy
-    or log-odds (see `export.Calibration`), centred so that half of FALSE_REFUSALS of these digits lie above one half;
-    the other half of them have less than the least confidence.
-    """
-    stranger = logits[:, CLASSES] if logits.shape[1] > CLASSES else np.zeros(len(logits))
-    logits = logits[:, :CLASSES]
-    low, high = np.log(0.05), np.log(20.0)
-    golden = (np.sqrt(5) - 1) / 2
-
-    def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        return float((_log_sum(scaled) - scaled[np.arange(len(labels)), labels]).mean())
-
-    for _ in range(40):  # golden-section search: 40 steps narrow the range to 10⁻⁸
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    temperature = float(np.exp((low + high) / 2))
-    score = stranger - _log_sum(logits)
-    centre = float(np.quantile(score, 1 - FALSE_REFUSALS / 2))
-    confidence = np.exp(logits.max(1) / temperature - _log_sum(logits / temperature))
-    least = float(np.quantile(confidence, FALSE_REFUSALS / 2))
-    return export.Calibration(temperature, centre, max(float(score.std()), 1e-6), least)
+def _features(network: torch.nn.Sequential, digits: Digits) -> NDArray[np.float32]:
+    """What goes into the last layer, float32 (N, D)."""
+    with torch.inference_mode():
+        parts = [
+            network[:-1](torch.from_numpy(part).unsqueeze(1).float() / 255)
+            for part in np.array_split(digits.images, max(1, len(digits) // EVALUATION_BATCH))
+        ]
+    return torch.cat(parts).numpy()
 
 
-def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log Σ exp of each row (N, K)."""
-    top = logits.max(1)
-    result: NDArray[np.float64] = top + np.log(np.exp(logits - top[:, None]).sum(1))
-    return result
-
-
-def _check_parity(network: torch.nn.Sequential, calibration: export.Calibration, model: Model, digits: Digits) -> None:
+def _check_parity(network: torch.nn.Sequential, calibration: Calibration, model: Model, digits: Digits) -> None:
     """ModelError unless the file says of `digits` what the network says."""
     said = model.predict(digits.images, features=True)
+    features = _features(network, digits)
     with torch.inference_mode():
-        features = network[:-1](torch.from_numpy(digits.images).unsqueeze(1).float() / 255)
-        logits, stranger = network[-1](features).tensor_split([CLASSES], dim=1)
-        score = stranger.sum(1) - torch.logsumexp(logits, 1)
-        expected = {
-            "probabilities": torch.softmax(logits / calibration.temperature, 1),
-            "novelty": torch.sigmoid((score - calibration.novelty_centre) / calibration.novelty_scale),
-            "features": features / features.abs().max().clamp(min=1),
-        }
+        logits = network[-1](torch.from_numpy(features))
+    longest = max(float(np.abs(features).max()), 1.0)
+    expected = {
+        "probabilities": torch.softmax(logits[:, :CLASSES] / calibration.temperature, 1).numpy(),
+        "novelty": calibration.novelty(logits.double().numpy(), features),
+        "features": features / longest,
+    }
     found = {
         "probabilities": said.probabilities,
         "novelty": said.novelty,
-        "features": said.features / max(float(features.abs().max()), 1.0) if said.features is not None else None,
+        "features": said.features / longest if said.features is not None else None,
     }
     for name, values in expected.items():
-        difference = float(np.abs(values.numpy() - found[name]).max())
+        difference = float(np.abs(values - found[name]).max())
         if not difference <= export.PARITY:
             say = f"{name} that differ by {difference:.2g}"
             what = "does not say what the network says"
