@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from torch import Tensor
 from inkdigits.digits.dataset import Digits
 from inkdigits.nets import conditions, nondigits
 from inkdigits.nets.conditions import FAMILIES, expose, sometimes, wear
+from inkdigits.nets.forms import draw_forms
+from inkdigits.nets.strokes import BOX, curve
+from inkdigits.nets.train import train
+from inkdigits.reader.model import load_model
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 CHANGES: list[Change] = [
@@ -156,4 +161,43 @@ def test_scribbles_fit_the_frame_and_differ() -> None:
     assert made.dtype == np.uint8
     assert len({image.tobytes() for image in made}) == 60
     extent = np.maximum((made.max(1) > 0).sum(1), (made.max(2) > 0).sum(1))
-    assert (extent[made.any((1, 2))] == nondigits.BOX).mean() > 0.9
+    assert (extent[made.any((1, 2))] == BOX).mean() > 0.9
+
+
+def test_drawn_forms_fit_the_frame_and_have_all_their_labels() -> None:
+    images, labels = draw_forms(300, np.random.default_rng(0))
+    assert set(labels.tolist()) == {1, 4, 7, 9}
+    extent = np.maximum((images.max(1) > 0).sum(1), (images.max(2) > 0).sum(1))
+    assert (extent == BOX).mean() > 0.9
+    again, _ = draw_forms(300, np.random.default_rng(0))
+    assert np.array_equal(images, again)
+    assert draw_forms(0, np.random.default_rng(0))[0].shape == (0, 28, 28)
+
+
+def test_a_drawn_one_leans_on_its_upstroke_and_a_seven_is_level_at_the_top() -> None:
+    """The upper fifth of a 7 has ink far to the left; a 1's begins at the stem."""
+    images, labels = draw_forms(400, np.random.default_rng(1))
+    top = images[:, 4:7].astype(float).sum(1)
+    spread = np.sqrt((top * (np.arange(28) - 14) ** 2).sum(1) / top.sum(1).clip(1))
+    assert spread[labels == 7].mean() > 1.3 * spread[labels == 1].mean()
+
+
+def test_a_curve_goes_through_its_knots() -> None:
+    knots = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]])
+    line = curve(knots)
+    assert np.allclose(line[[0, 12, -1]], knots)
+    assert np.allclose(curve(knots[:2])[:, 1], 2 * curve(knots[:2])[:, 0])
+
+
+def test_drawn_forms_and_non_digits_are_trained_on(
+    few: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkdigits.nets.fit.SCRIBBLES", 40)
+    run = train(few, net="reader", width=12, epochs=1, batch=20, validation=40, drawn_forms=30, output=tmp_path / "run")
+    assert run.metrics["train"]["of"] == 160  # as many of MNIST; what was drawn is in the settings
+    assert run.settings.drawn_forms == 30
+    model = load_model(run.folder)
+    assert model.metadata["augmentation_families"].split(",") == list(FAMILIES)
+    assert "novelty" in {output.name for output in model.session.get_outputs()}
+    resumed = train(few, output=run.folder, resume=True)
+    assert resumed.model.read_bytes() == run.model.read_bytes()

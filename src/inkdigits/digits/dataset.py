@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +115,13 @@ class Digits:
             self.take(kept, source=f"{self.source} without {validation} for validation"),
             self.take(held, source=f"{validation} of {self.source}"),
         )
+
+
+def join(parts: Sequence[Digits], source: str) -> Digits:
+    """Several sets as one, in their order; without labels if any of them has none."""
+    labels = [part.labels for part in parts if part.labels is not None]
+    images = np.concatenate([part.images for part in parts])
+    return Digits(images, np.concatenate(labels) if len(labels) == len(parts) else None, source)
 
 
 def pixel_hashes(images: Images) -> NDArray[np.uint64]:

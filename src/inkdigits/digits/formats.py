@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, OutputError
 from .arrays import IDX_NAME, check_images, read_idx, read_npz, write_idx, write_npz, write_npz_parts
 from .corrections import read_corrections, write_corrections
-from .dataset import PIXELS, Digits
+from .dataset import PIXELS, Digits, join
 from .files import is_folder
 from .mnist import PARTS, Part, load_mnist
 from .pictures import read_folder, read_parquet, write_folder, write_parquet
@@ -58,7 +58,7 @@ def load_digits(source: Source = "mnist", *, part: Literal["train", "test", "all
     parts = load_parts(source)
     if len(parts) == 1:
         return next(iter(parts.values()))
-    return parts[part] if part != "all" else _together(parts, str(source))
+    return parts[part] if part != "all" else join(list(parts.values()), str(source))
 
 
 def load_parts(source: Source) -> dict[str, Digits]:
@@ -119,18 +119,12 @@ def _read_file(path: Path) -> dict[str, Digits]:
     raise InputError(path, what, expected=f"mnist, {KNOWN}", found=path.suffix or "a name without an ending")
 
 
-def _together(parts: dict[str, Digits], source: str) -> Digits:
-    images = np.concatenate([digits.images for digits in parts.values()])
-    labels = [digits.labels for digits in parts.values() if digits.labels is not None]
-    return Digits(images, np.concatenate(labels) if len(labels) == len(parts) else None, source)
-
-
 def save_parts(parts: dict[str, Digits], path: str | os.PathLike[str]) -> None:
     """What `load_parts` gives, into one file: Keras' four arrays for `.npz`, else all parts in one, in their order."""
     if len(parts) > 1 and Path(path).name.lower().endswith(".npz"):
         write_npz_parts(parts, Path(path))
     else:
-        save_digits(next(iter(parts.values())) if len(parts) == 1 else _together(parts, os.fspath(path)), path)
+        save_digits(join(list(parts.values()), os.fspath(path)), path)
 
 
 def save_digits(digits: Digits, path: str | os.PathLike[str]) -> None:

@@ -69,6 +69,8 @@ class Settings:
         `conditions` is all that may happen to handwriting before it is read, in strengths of its own.
     non_digits: images that are no digits, a share of each batch's digits, which the network then learns to refuse as an
         eleventh class; 0 for none.
+    drawn_forms: digits drawn stroke by stroke in forms that MNIST hardly has (a 1 with a long upstroke, a barred 7 …)
+        and added to the training part.
     label_smoothing: probability moved from the label to the ten classes.
     averaging: decay per step of an exponential average of the weights, which then is the result; 0 for none.
     validation: digits held out of the training part, chosen by `split_seed`.
@@ -98,6 +100,7 @@ class Settings:
     shear: float = 0.15
     elastic: float = 1.5
     non_digits: float = 0.0
+    drawn_forms: int = 0
     label_smoothing: float = 0.0
     averaging: float = 0.0
     validation: int = 5_000
@@ -137,6 +140,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "shear": (0, 1),
     "elastic": (0, 10),
     "non_digits": (0, 10),
+    "drawn_forms": (0, 10**6),
     "label_smoothing": (0, 0.9),
     "averaging": (0, 0.99999),
     "validation": (1, 10**9),
@@ -223,6 +227,7 @@ _READER = Settings(
     initialisation="pytorch",
     augmentation="conditions",
     non_digits=0.25,
+    drawn_forms=5_000,
 )
 
 _B_REGULARISED = {"epochs": 8, "schedule": "one-cycle", "learning_rate": 0.003}

@@ -23,11 +23,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..digits.dataset import CLASSES, Digits
+from ..digits.dataset import CLASSES, Digits, join
 from ..errors import InputError
 from .augment import augment
 from .catalogue import Settings
 from .conditions import wear
+from .forms import draw_forms
 from .nondigits import draw_scribbles, make_non_digits
 from .optimiser import Optimiser
 from .run import Epoch, State
@@ -119,11 +120,16 @@ class Training:
                 images = torch.from_numpy(train.sample(layer.LOOK).images).unsqueeze(1).float() / 255
                 layer.look_at(images, torch.Generator().manual_seed(settings.seed))
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.drawn: list[Digits] = []
+        if settings.drawn_forms:
+            forms, labels = draw_forms(settings.drawn_forms, np.random.default_rng(settings.seed))
+            self.drawn = [Digits(forms, labels, "drawn forms")]
+            train = join([train, *self.drawn], train.source)
         self.train, self.validation = Tensors.of(train, self.device), Tensors.of(validation, self.device)
         self.scribbles: Tensor | None = None
         if settings.non_digits:
-            drawn = draw_scribbles(SCRIBBLES, np.random.default_rng(settings.seed))
-            self.scribbles = torch.from_numpy(drawn).unsqueeze(1).to(self.device)
+            scribbles = draw_scribbles(SCRIBBLES, np.random.default_rng(settings.seed))
+            self.scribbles = torch.from_numpy(scribbles).unsqueeze(1).to(self.device)
         self.optimiser = Optimiser(self.network, settings)
         self.average = Averaged(self.network, settings.averaging) if settings.averaging else None
         self.best: dict[str, Tensor] | None = None

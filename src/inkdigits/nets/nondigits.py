@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .conditions import blur, uniform
+from .strokes import BOX, CANVAS, curve, framed
 
 # What half a digit is too good a digit to be an example: the upper half of an 8 is a 0, the lower of a 4 a 1.
 HALVES: dict[str, tuple[int, ...]] = {
@@ -37,8 +38,6 @@ HALF_TURNED = (3, 4, 7)
 MIRRORED = (3, 4, 6, 7, 9)
 
 SHARES = {"halves": 0.15, "several": 0.2, "turned": 0.12, "scribbles": 0.35, "textures": 0.18}
-CANVAS = 112  # pixels, side of the sheet on which strokes are drawn: four times a digit image
-BOX = 20  # pixels, what a digit is fitted into
 
 
 def make_non_digits(
@@ -188,7 +187,7 @@ def _scribble(generator: np.random.Generator) -> NDArray[np.uint8]:
         # Few strokes between the points of a coarse net look like signs of some script; many like a scribble.
         for _ in range(int(generator.choice([1, 2, 3, 4, 6, 9], p=[0.04, 0.28, 0.3, 0.22, 0.11, 0.05]))):
             _stroke(sheet, generator, width)
-    return _framed(sheet)
+    return framed(sheet)
 
 
 def _points(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
@@ -204,7 +203,7 @@ def _stroke(sheet: NDArray[np.uint8], generator: np.random.Generator, width: int
     elif kind < 0.55:
         points = _points(generator, int(generator.integers(3, 6)))
     elif kind < 0.85:
-        points = _curve(_points(generator, int(generator.integers(3, 6))))
+        points = curve(_points(generator, int(generator.integers(3, 6))))
     else:
         centre, axes = _points(generator, 1)[0], generator.uniform(8, 40, 2)
         begin = generator.uniform(0, 360)
@@ -212,24 +211,6 @@ def _stroke(sheet: NDArray[np.uint8], generator: np.random.Generator, width: int
         points = centre + np.stack([np.cos(angles) * axes[0], np.sin(angles) * axes[1]], 1)
     line = np.round(points * 16).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(sheet, [line], False, 255, width, cv2.LINE_AA, shift=4)
-
-
-def _curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A smooth line through the points (Catmull and Rom, 1974)."""
-    before, after = points[:1] * 2 - points[1:2], points[-1:] * 2 - points[-2:-1]
-    p = np.concatenate([before, points, after])
-    t = np.linspace(0, 1, 12)[:, None]
-    parts = [
-        0.5
-        * (
-            2 * p[i]
-            + (p[i + 1] - p[i - 1]) * t
-            + (2 * p[i - 1] - 5 * p[i] + 4 * p[i + 1] - p[i + 2]) * t**2
-            + (3 * p[i] - p[i - 1] - 3 * p[i + 1] + p[i + 2]) * t**3
-        )
-        for i in range(1, len(p) - 2)
-    ]
-    return np.concatenate(parts)
 
 
 def _shape(sheet: NDArray[np.uint8], generator: np.random.Generator, *, filled: bool, width: int = 1) -> None:
@@ -262,22 +243,3 @@ def _bar_or_blot(sheet: NDArray[np.uint8], generator: np.random.Generator) -> No
     for offset in generator.uniform(-22, 22, int(generator.integers(1, 4))):
         ends = np.round(CANVAS / 2 + np.array([0, offset]) + np.array([-reach, reach])).astype(int).tolist()
         cv2.line(sheet, ends[0], ends[1], 255, int(generator.integers(5, 18)), cv2.LINE_AA)
-
-
-def _framed(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The sheet's ink as a digit image: its longer side 20 pixels, its centre of mass in the middle."""
-    rows, columns = np.flatnonzero(sheet.any(1)), np.flatnonzero(sheet.any(0))
-    image = np.zeros((28, 28), np.uint8)
-    if not len(rows):
-        return image
-    ink = sheet[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    factor = BOX / max(ink.shape)
-    height, width = (max(1, round(side * factor)) for side in ink.shape)
-    small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
-    weight = small.sum(dtype=float)
-    down = (small.sum(1) * (np.arange(height) + 0.5)).sum() / weight
-    right = (small.sum(0) * (np.arange(width) + 0.5)).sum() / weight
-    top = min(max(round(14 - down), 0), 28 - height)
-    left = min(max(round(14 - right), 0), 28 - width)
-    image[top : top + height, left : left + width] = small
-    return image

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..digits.dataset import CLASSES, Digits, data_hash, overlap, pixel_hashes
+from ..digits.dataset import CLASSES, Digits, data_hash, join, overlap, pixel_hashes
 from ..digits.files import write_whole
 from ..digits.formats import embedded_parts, load_digits
 from ..errors import InputError, MissingExtraError, ModelError
@@ -237,8 +237,7 @@ def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
         if known.any():
             say(f"{added.source}: {known.sum():,} of {len(added):,} digits are among those held out, and left out")
             added = added.take(~known)
-        labels = np.concatenate([kept.need_labels("train on"), added.need_labels("train on")])
-        kept = Digits(np.concatenate([kept.images, added.images]), labels, f"{kept.source} and {added.source}")
+        kept = join([kept, added], f"{kept.source} and {added.source}")
     for part, some in (("train", kept), ("validation", held)):
         recorded = plan.earlier and plan.earlier["data"][part]["sha256"]
         if recorded and recorded != data_hash(some):
@@ -285,7 +284,7 @@ def _finish(
         )
     features = prototypes = None
     if settings.non_digits:
-        known = kept.sample(TRAIN_SAMPLE)
+        known = join([kept.sample(TRAIN_SAMPLE), *training.drawn], "known digits")
         prototypes = find_prototypes(_features(network, known), known.need_labels("train on"), seed=settings.seed)
         features = _features(network, held)
     calibration = calibrate(logits, labels, features, prototypes)
