@@ -30,8 +30,11 @@ COMMANDS = {
     "train-list": "inkdigits train --list",
     "train": "inkdigits train",
     "evaluate": "inkdigits evaluate runs/fast-0",
+    "evaluate-shift": "inkdigits evaluate reader --shift -o shift",
     "predict": "inkdigits predict test.csv -m runs/fast-0 -o submission.csv",
     "predict-leak": "inkdigits predict mnist:train -m runs/fast-0 -o submission.csv",
+    "explain": "inkdigits explain reader mnist:test#4,1901 -o why",
+    "export": "inkdigits export reader --to onnx-int8 -o reader-int8.onnx",
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import load_digits
@@ -31,3 +33,22 @@ def error_of(source: object, kind: type[InkdigitsError] = InputError) -> str:
     assert "\n" not in message
     assert message.startswith(str(source))
     return message
+
+
+def somebody_elses_model(path: Path, digits: Digits) -> Path:
+    """A foreign classifier, written to `path`: float [N, 1, 28, 28] in, ten numbers out, the nearest mean wins."""
+    images = digits.images.reshape(-1, 784).astype(np.float32) / 255
+    means = np.stack([images[digits.labels == label].mean(axis=0) for label in range(10)])
+    weights = {"means": means.T, "bias": -(means**2).sum(axis=1) / 2}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["x"], ["flat"], axis=1),
+            helper.make_node("Gemm", ["flat", "means", "bias"], ["out"]),
+        ],
+        "other",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 28, 28])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", 10])],
+        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    return path

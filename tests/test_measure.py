@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, roc_auc_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from inkdigits import measure
@@ -133,6 +133,20 @@ def test_risk_coverage_does_not_depend_on_the_order_of_the_rows():
     once, again = measure.risk_coverage(confidence, right), measure.risk_coverage(confidence[mixed], right[mixed])
     np.testing.assert_allclose(once.risk, again.risk, rtol=1e-12)
     assert once.risk_at(1) == pytest.approx(1 - right.mean())
+
+
+@pytest.mark.parametrize("steps", [10, 10_000_000], ids=["many ties", "no ties"])
+def test_auroc_is_that_of_scikit_learn(steps):
+    rng = np.random.default_rng(3)
+    known, strange = (np.round(rng.normal(mean, 1, n) * steps) / steps for mean, n in ((0, 700), (1, 300)))
+    truth = np.repeat([0, 1], [700, 300])
+    assert measure.auroc(known, strange) == pytest.approx(roc_auc_score(truth, np.concatenate([known, strange])))
+
+
+def test_auroc_is_one_where_all_is_told_apart_and_a_half_where_nothing_is():
+    assert measure.auroc([0.1, 0.2], [0.3]) == 1
+    assert measure.auroc([0.3], [0.1, 0.2]) == 0
+    assert measure.auroc([0.5, 0.5], [0.5, 0.5, 0.5]) == 0.5
 
 
 @pytest.mark.parametrize("counts", [(0, 0), (1, 0), (12, 3), (20, 20), (21, 40), (3_000, 2_800)])

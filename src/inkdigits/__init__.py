@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .digits.formats import save_digits as save_digits
     from .errors import InkdigitsError as InkdigitsError
     from .lab.evaluate import evaluate as evaluate
+    from .lab.explain import explain as explain
+    from .nets.convert import export as export
     from .nets.train import train as train
     from .reader.model import Model as Model
     from .reader.model import load_model as load_model
@@ -33,6 +35,8 @@ _HOME = {
     "InkdigitsError": "errors",
     "Model": "reader.model",
     "evaluate": "lab.evaluate",
+    "explain": "lab.explain",
+    "export": "nets.convert",
     "load_digits": "digits.formats",
     "load_model": "reader.model",
     "predict": "reader.predict",

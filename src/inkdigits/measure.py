@@ -144,6 +144,17 @@ def risk_coverage(confidence: ArrayLike, right: ArrayLike) -> RiskCoverage:
     return RiskCoverage(kept / len(sure), errors / kept)
 
 
+def auroc(known: ArrayLike, strange: ArrayLike) -> float:
+    """The chance that a random one of `strange` (M,) scores higher than a random one of `known` (N,); a tie is half.
+
+    This is the area under the receiver operating characteristic: 1 tells them apart perfectly, 0.5 not at all. Neither
+    may be empty.
+    """
+    ours, theirs = np.sort(np.asarray(known, np.float64)), np.asarray(strange, np.float64)
+    below, upto = (np.searchsorted(ours, theirs, side=side).mean() for side in ("left", "right"))
+    return float(below + upto) / (2 * len(ours))
+
+
 @dataclass(frozen=True)
 class McNemar:
     """Two models on the same digits: how many only the first and only the second got right, and the exact p-value."""

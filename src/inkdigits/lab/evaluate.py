@@ -23,7 +23,8 @@ from ..errors import InputError, OutputError
 from ..reader.model import Model, load_model
 from .evaluate_report import evaluation_report
 from .evaluation import Evaluation, add_comparison, measure_answers
-from .report import need_matplotlib
+from .report import need_libraries, need_matplotlib
+from .shift import measure_shift
 
 METRICS, REPORT = "metrics.json", "report.html"
 LINE = 100  # characters of JSON that may share a line
@@ -37,6 +38,7 @@ def evaluate(
     *,
     output: str | os.PathLike[str] | None = None,
     against: ModelLike | None = None,
+    shift: bool = False,
     threads: int | None = None,
     input_scale: str | None = None,
 ) -> Evaluation:
@@ -49,10 +51,12 @@ def evaluate(
     output: folder for `metrics.json` and `report.html`; without it they go into the model's run folder (where
         `metrics.json` keeps what training wrote), or nowhere if the model has none.
     against: a second model for the same digits, compared by McNemar's test.
+    shift: also measure it on corrupted digits, on digits of other people and on what is no digit; about a minute.
     threads: as in `load_model`; input_scale too, for whichever of the two models is foreign.
 
     Raises InputError (a source that cannot be read or has no labels), ModelError, OutputError (a folder that holds
-    something else, or cannot be written) and MissingExtraError (no matplotlib for the report).
+    something else, or cannot be written) and MissingExtraError (no matplotlib for the report, no scipy or scikit-learn
+    for the shift).
     """
     first = _loaded(model, threads, input_scale)
     second = None if against is None else _loaded(against, threads, input_scale)
@@ -60,6 +64,8 @@ def evaluate(
         raise InputError("--input-scale", "is for foreign models", found=f"{first.path}, which scales its own input")
     folder = _output_folder(output, first)
     earlier: dict[str, Any] = {}
+    if shift:
+        need_libraries("--shift", "scipy", "sklearn")
     if folder is not None:
         # What can go wrong in the end is looked at before the work, not after it.
         need_matplotlib(f"{folder / REPORT}")
@@ -71,12 +77,18 @@ def evaluate(
     if second is not None:
         others = second.predict(digits.images)
         evaluation = add_comparison(evaluation, digits, answers, others, first_model=first, model=second)
+    if shift:
+        evaluation = replace(evaluation, shift=measure_shift(first, digits))
     if folder is None:
         return evaluation
     page = evaluation_report(evaluation, digits, first.folder)
     _make(folder)
+    # What an earlier evaluation said of shifts is not in the new report, so it does not stay in the metrics either.
+    earlier.pop("shift", None)
     metrics = {"name": evaluation.model} | earlier | {"test": evaluation.as_dict()}
-    for name, text in ((METRICS, _json_text(metrics) + "\n"), (REPORT, page)):
+    if evaluation.shift:
+        metrics["shift"] = evaluation.shift.as_dict()
+    for name, text in ((METRICS, json_text(metrics) + "\n"), (REPORT, page)):
         with write_whole(folder / name) as path:
             path.write_bytes(text.encode("utf-8", errors="replace"))
     return replace(evaluation, metrics=folder / METRICS, report=folder / REPORT)
@@ -144,7 +156,7 @@ def _make(folder: Path) -> None:
         raise unwritable(folder, error) from error
 
 
-def _json_text(value: Any, indent: str = "") -> str:
+def json_text(value: Any, indent: str = "") -> str:
     """JSON for people: what is short, or holds plain values only, stands on one line; so does each digit, each row."""
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
     held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -152,9 +164,9 @@ def _json_text(value: Any, indent: str = "") -> str:
         return line
     deeper = indent + "  "
     if isinstance(value, dict):
-        lines = [f"{json.dumps(name, ensure_ascii=False)}: {_json_text(item, deeper)}" for name, item in value.items()]
+        lines = [f"{json.dumps(name, ensure_ascii=False)}: {json_text(item, deeper)}" for name, item in value.items()]
         opening, closing = "{", "}"
     else:
-        lines = [_json_text(item, deeper) for item in value]
+        lines = [json_text(item, deeper) for item in value]
         opening, closing = "[", "]"
     return opening + "\n" + deeper + f",\n{deeper}".join(lines) + f"\n{indent}" + closing

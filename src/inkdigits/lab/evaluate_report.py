@@ -41,6 +41,7 @@ from .report import (
     subheading,
     table,
 )
+from .shift_report import shift_section
 
 MOST_TILES = 120  # a page of more is neither read nor printed
 SOME_TILES = 16  # of the digits that only one of two models reads: two rows
@@ -52,6 +53,8 @@ HISTORY = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validati
 def evaluation_report(evaluation: Evaluation, digits: Digits, run: Path | None) -> str:
     """The page as HTML. `run` is the run folder, whose `history.csv` and `config.json` are shown where they exist."""
     parts = [_wrong(evaluation, digits), _least_sure(evaluation, digits), _classes(evaluation), _sureness(evaluation)]
+    if evaluation.shift:
+        parts.append(shift_section(evaluation.shift))
     if evaluation.against:
         parts.append(_comparison(evaluation, digits))
     if run is not None:

@@ -11,7 +11,6 @@ people do not agree on, without images that the model was trained on, and by hal
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,38 +24,13 @@ from ..digits.formats import load_digits
 from ..digits.mnist import CONTESTED_LABELS, NO_CONSENSUS
 from ..reader.model import Model, Predictions
 from .report import percent
+from .score import Mask, Refusal, Score, refusal_of, rounded, score_of
+from .shift import Shift
 
 HUMAN_LEVEL = 0.998  # the share of MNIST's test digits that people agree with its labels on, about
 LEAST_SURE = 24  # right digits to show: three rows of a gallery
 COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)  # where metrics.json samples the risk–coverage curve
 HALF = 5_000  # MNIST's test part: the first half was written by students, the second by employees
-
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Score:
-    """How many of `n` digits were read wrongly."""
-
-    n: int
-    errors: int
-
-    @property
-    def accuracy(self) -> float:
-        return (self.n - self.errors) / self.n
-
-    @property
-    def interval95(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the accuracy."""
-        return measure.wilson_interval(self.n - self.errors, self.n)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "n": self.n,
-            "errors": self.errors,
-            "accuracy": _rounded(self.accuracy),
-            "interval95": [_rounded(end) for end in self.interval95],
-        }
 
 
 @dataclass(frozen=True)
@@ -74,17 +48,8 @@ class Answer:
     contested: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        said = {"said": self.said, "confidence": _rounded(self.confidence), "second": self.second}
+        said = {"said": self.said, "confidence": rounded(self.confidence), "second": self.second}
         return {"index": self.index, "label": self.label, **said} | ({"contested": True} if self.contested else {})
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What the model's own novelty threshold does: how many digits it refuses, and the score on the others."""
-
-    threshold: float
-    refused: int
-    answered: Score | None  # None where all are refused
 
 
 @dataclass(frozen=True)
@@ -114,8 +79,8 @@ class Evaluation:
 
     The fields that depend on something are None without it: `without_contested` and `halves` (MNIST's test part, told
     by its pixels), `refusal` (a novelty threshold), `overlap` (the hashes of the training images), `without_overlap`
-    (some overlap, and something left), `input_scale` (a foreign model), `against` (a second model), `metrics` and
-    `report` (files were written).
+    (some overlap, and something left), `input_scale` (a foreign model), `against` (a second model), `shift` (it was
+    asked for), `metrics` and `report` (files were written).
     """
 
     model: str
@@ -135,6 +100,7 @@ class Evaluation:
     least_sure: tuple[Answer, ...]
     input_scale: str | None = None
     against: Comparison | None = None
+    shift: Shift | None = None
     metrics: Path | None = None
     report: Path | None = None
 
@@ -163,7 +129,10 @@ class Evaluation:
         return measure.class_scores(self.confusion)
 
     def as_dict(self) -> dict[str, Any]:
-        """What `metrics.json` holds under "test": numbers only, no dates or paths, so that it can be compared."""
+        """What `metrics.json` holds under "test": numbers only, no dates or paths, so that it can be compared.
+
+        The shift has a place of its own there and its own `as_dict`.
+        """
         found: dict[str, Any] = {"source": self.source, **self.score.as_dict()}
         found["input_scale"] = self.input_scale
         found["human_level"] = HUMAN_LEVEL
@@ -172,30 +141,30 @@ class Evaluation:
         found["halves"] = first and second and {"0-4999": first.as_dict(), "5000-9999": second.as_dict()}
         found["overlap"] = self.overlap
         found["without_overlap"] = self.without_overlap and self.without_overlap.as_dict()
-        found["negative_log_likelihood"] = _rounded(self.negative_log_likelihood)
-        found["expected_calibration_error"] = _rounded(self.expected_calibration_error)
-        found["mean_confidence"] = _rounded(self.mean_confidence)
+        found["negative_log_likelihood"] = rounded(self.negative_log_likelihood)
+        found["expected_calibration_error"] = rounded(self.expected_calibration_error)
+        found["mean_confidence"] = rounded(self.mean_confidence)
         found["risk_coverage"] = {
-            "area": _rounded(self.risk_coverage.area),
-            "risk": {f"{coverage:g}": _rounded(self.risk_coverage.risk_at(coverage)) for coverage in COVERAGES},
+            "area": rounded(self.risk_coverage.area),
+            "risk": {f"{coverage:g}": rounded(self.risk_coverage.risk_at(coverage)) for coverage in COVERAGES},
         }
         found["refusal"] = self.refusal and {
-            "threshold": _rounded(self.refusal.threshold),
+            "threshold": rounded(self.refusal.threshold),
             "refused": self.refusal.refused,
-            "rate": _rounded(self.refusal.refused / self.n),
+            "rate": rounded(self.refusal.refused / self.n),
             "answered": self.refusal.answered and self.refusal.answered.as_dict(),
         }
         scores = self.class_scores
         columns = zip(scores.n.tolist(), scores.precision, scores.recall, scores.f1, strict=True)
         found["per_class"] = [
-            {"digit": digit, "n": n, "precision": _rounded(p), "recall": _rounded(r), "f1": _rounded(f)}
+            {"digit": digit, "n": n, "precision": rounded(p), "recall": rounded(r), "f1": rounded(f)}
             for digit, (n, p, r, f) in enumerate(columns)
         ]
         found["confusion"] = self.confusion.tolist()
         bins = self.reliability
         rows = zip(bins.edges[:-1], bins.edges[1:], bins.n.tolist(), bins.confidence, bins.accuracy, strict=True)
         found["reliability"] = [
-            {"from": _rounded(lo), "to": _rounded(hi), "n": n, "confidence": _rounded(c), "accuracy": _rounded(a)}
+            {"from": rounded(lo), "to": rounded(hi), "n": n, "confidence": rounded(c), "accuracy": rounded(a)}
             for lo, hi, n, c, a in rows
         ]
         found["against"] = self.against and {
@@ -206,12 +175,12 @@ class Evaluation:
             "only_second_right": self.against.test.only_second,
             "both_right": self.against.both_right,
             "both_wrong": self.against.both_wrong,
-            "mcnemar_p": _rounded(self.against.test.p),
+            "mcnemar_p": rounded(self.against.test.p),
             "unseen_by_both": self.against.unseen
             and {
                 "first": self.against.unseen[0].as_dict(),
                 "second": self.against.unseen[1].as_dict(),
-                "mcnemar_p": _rounded(self.against.unseen[2].p),
+                "mcnemar_p": rounded(self.against.unseen[2].p),
             },
         }
         found["wrong"] = [answer.as_dict() for answer in self.wrong]
@@ -249,6 +218,8 @@ class Evaluation:
             )
         if self.against:
             lines.append(self.against_text())
+        if self.shift:
+            lines.append(self.shift.text())
         if self.report:
             lines.append(f"wrong digits and figures: {self.report}")
         return "\n".join(lines)
@@ -294,17 +265,17 @@ def measure_answers(digits: Digits, predictions: Predictions, model: Model) -> E
     return Evaluation(
         model=model.name,
         source=digits.source,
-        score=_score(right),
-        without_contested=_score(right[~contested]) if contested.any() else None,
-        halves=(_score(right[:HALF]), _score(right[HALF:])) if contested.any() else None,
+        score=score_of(right),
+        without_contested=score_of(right[~contested]) if contested.any() else None,
+        halves=(score_of(right[:HALF]), score_of(right[HALF:])) if contested.any() else None,
         overlap=None if seen is None else int(seen.sum()),
-        without_overlap=None if seen is None or not seen.any() or seen.all() else _score(right[~seen]),
+        without_overlap=None if seen is None or not seen.any() or seen.all() else score_of(right[~seen]),
         confusion=measure.confusion_matrix(labels, said, classes=CLASSES),
         negative_log_likelihood=measure.negative_log_likelihood(predictions.probabilities, labels),
         reliability=measure.reliability(confidence, right),
         mean_confidence=float(confidence.mean()),
         risk_coverage=measure.risk_coverage(confidence, right),
-        refusal=_refusal(right, predictions, model),
+        refusal=refusal_of(right, predictions, model),
         input_scale=model.input_scale,
         wrong=_answers(np.flatnonzero(~right), labels, predictions, contested, surest_first=True),
         least_sure=_answers(_least_sure(right, confidence), labels, predictions, contested, surest_first=False),
@@ -330,10 +301,10 @@ def add_comparison(
     unseen = None
     if known.any() and not known.all():
         rights = first_right[~known], second_right[~known]
-        unseen = _score(rights[0]), _score(rights[1]), measure.mcnemar(*rights)
+        unseen = score_of(rights[0]), score_of(rights[1]), measure.mcnemar(*rights)
     comparison = Comparison(
         model=model.name if model.name != evaluation.model else f"{model.name} ({model.path})",
-        score=_score(second_right),
+        score=score_of(second_right),
         test=measure.mcnemar(first_right, second_right),
         both_right=int((first_right & second_right).sum()),
         both_wrong=int((~first_right & ~second_right).sum()),
@@ -361,21 +332,9 @@ def _contested(digits: Digits) -> Mask:
     return contested
 
 
-def _score(right: Mask) -> Score:
-    return Score(len(right), int((~right).sum()))
-
-
 def _seen_in_training(digits: Digits, model: Model) -> Mask | None:
     hashes = model.training_hashes()
     return None if hashes is None else overlap(digits.images, hashes)
-
-
-def _refusal(right: Mask, predictions: Predictions, model: Model) -> Refusal | None:
-    refused = model.refused(predictions)
-    if refused is None or model.novelty_threshold is None:
-        return None
-    answered = None if refused.all() else _score(right[~refused])
-    return Refusal(model.novelty_threshold, int(refused.sum()), answered)
 
 
 def _least_sure(right: Mask, confidence: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -394,8 +353,3 @@ def _answers(
         Answer(int(i), int(labels[i]), int(said[i]), float(confidence[i]), int(next_best), bool(contested[i]))
         for i, next_best in zip(index, second, strict=True)
     )
-
-
-def _rounded(value: float) -> float | None:
-    """Six significant digits, so that files stay readable; what is not a number is null, for JSON has no NaN."""
-    return None if math.isnan(value) else float(f"{value:.6g}")

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..measure import Reliability, RiskCoverage, wilson_interval
-from .evaluation import HUMAN_LEVEL, Score
+from .evaluation import HUMAN_LEVEL
 from .report import BLUE, INK, MUTED, ORANGE, PAPER, RULE, new_figure, percent, tidy
+from .score import Score
 
 SMALL = 9.5  # points, for what stands inside a figure
 ROUND_SHARES = [m * 10.0**e for e in range(-6, 0) for m in (1, 2, 5)] + [1.0]  # where axes of shares have their ticks
@@ -171,6 +172,36 @@ def first_coverage_that_matters(curve: RiskCoverage) -> float:
     small = np.flatnonzero(curve.risk <= curve.risk[-1] / 10)
     beyond = float(curve.coverage[small[-1]]) if len(small) else 0.0
     return max([0.0, *(start for start in (0.5, 0.8, 0.9, 0.95, 0.98, 0.99) if start <= beyond)])
+
+
+def novelty_figure(rows: Sequence[tuple[str, NDArray[np.floating]]], *, threshold: float | None) -> Any:
+    """How novel (N,), 0…1, a model finds each kind of image; the first row, the digits, in the other colour.
+
+    The axis is that of log-odds: what matters is near 0 and near 1, and a linear one would have it all at the ends.
+    """
+    least = 1e-4
+    figure = new_figure(0.85 + 0.33 * len(rows))
+    axes = figure.add_subplot()
+    for place, (_, novelty) in enumerate(rows):
+        colour = BLUE if place == 0 else ORANGE
+        low, quarter, middle, high_quarter, high = np.clip(
+            np.quantile(novelty, (0.05, 0.25, 0.5, 0.75, 0.95)), least, 1 - least
+        )
+        axes.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.5, solid_capstyle="round")
+        axes.plot([quarter, high_quarter], [place, place], color=colour, linewidth=6, alpha=0.6, solid_capstyle="round")
+        axes.plot(middle, place, "o", color=colour, markersize=7)
+    if threshold is not None:
+        axes.axvline(min(max(threshold, least), 1 - least), color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+    axes.set_xscale("logit")
+    axes.set_xlim(least / 2, 1 - least / 2)
+    ticks = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel("novelty")
+    axes.set_yticks(range(len(rows)), [label for label, _ in rows])
+    tidy(axes, grid="x")
+    axes.tick_params(axis="y", labelcolor=INK)
+    return figure
 
 
 def errors_figure(history: dict[str, NDArray[np.float64]]) -> Any:

@@ -63,6 +63,22 @@ class Tile:
     mark: str | None = None
 
 
+@dataclass(frozen=True)
+class Strip:
+    """A row of digits with what they have in common.
+
+    images: uint8 (K, 28, 28), 0 = paper, 255 = ink; alt: what a screen reader says; title, figure, lines: plain text
+    beside it, the figure on the right; mark: as in a Tile.
+    """
+
+    images: NDArray[np.uint8]
+    alt: str
+    title: str
+    figure: str
+    lines: tuple[str, ...] = ()
+    mark: str | None = None
+
+
 def page(title: str, *, lead: str, sections: Sequence[Section]) -> str:
     """The whole document: title, a lead (HTML), links to the sections, the sections."""
     links = " ".join(f'<a href="#{s.ident}">{escape(s.heading)}</a>' for s in sections)
@@ -145,6 +161,22 @@ def _tile(tile: Tile) -> str:
     return "<li>" + "".join(parts) + "</li>"
 
 
+def strips(rows: Iterable[Strip]) -> str:
+    """Rows of digits below each other, each with its title and figure; on a phone these stand above the digits."""
+    return '<ul class="strips">\n' + "\n".join(map(_strip, rows)) + "\n</ul>"
+
+
+def _strip(row: Strip) -> str:
+    lines = "".join(f"<span>{_text(line)}</span>" for line in row.lines)
+    mark = f"<em>{escape(row.mark)}</em>" if row.mark else ""
+    image = ink_png(np.concatenate(list(row.images), axis=1))
+    width, height = 56 * len(row.images), 56
+    return (
+        f"<li><div><b>{escape(row.title)}</b><b>{_text(row.figure)}</b>{lines}{mark}</div>"
+        f'<img src="{image}" alt="{escape(row.alt)}" width="{width}" height="{height}"></li>'
+    )
+
+
 def ink_png(image: NDArray[np.uint8]) -> str:
     """A digit image uint8 (H, W) as a PNG in a data URI: black ink on nothing, so that it lies on any ground."""
     sheet = np.stack([np.zeros_like(image), image], axis=-1)
@@ -155,7 +187,12 @@ def ink_png(image: NDArray[np.uint8]) -> str:
 
 def need_matplotlib(what: str) -> None:
     """Raises MissingExtraError now rather than after minutes of work, if figures cannot be drawn for `what`."""
-    if find_spec("matplotlib") is None:
+    need_libraries(what, "matplotlib")
+
+
+def need_libraries(what: str, *names: str) -> None:
+    """Raises MissingExtraError if one of the lab's libraries, named as they are imported, is missing for `what`."""
+    if any(find_spec(name) is None for name in names):
         raise MissingExtraError(what, "lab")
 
 
