@@ -227,7 +227,7 @@ _READER = Settings(
     initialisation="pytorch",
     augmentation="conditions",
     non_digits=0.25,
-    drawn_forms=5_000,
+    drawn_forms=6_000,
 )
 
 _B_REGULARISED = {"epochs": 8, "schedule": "one-cycle", "learning_rate": 0.003}

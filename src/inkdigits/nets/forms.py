@@ -4,9 +4,10 @@
     >>> images.shape, sorted(set(labels.tolist()))
     ((4000, 28, 28), [1, 4, 7, 9])
 
-A 1 with a long upstroke, with and without a foot; a 7 with a bar through it or a tick at its left end; a 9 whose tail
-curls; an open 4, in one stroke or two. MNIST's writers were American, and a network that saw only theirs takes such a 1
-for a 7. Points are in the digit's own frame: 0…1 to the right and downwards.
+A 1 with a long upstroke, with and without a foot; a 7 with a bar through it or a tick at its left end; a 9 with a tiny
+loop or a tail that curls; a 4 that is open, round, or written in one stroke. MNIST's writers were American, and a
+network that saw only theirs takes such a 1 for a 7. Points are in the digit's own frame: 0…1 to the right and
+downwards; `pen` is the width of the stroke, as a share of the digit's height.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ def moved(point: Points, right: float, down: float) -> Points:
     return np.asarray(point + np.array([right, down]))
 
 
-def one(rng: np.random.Generator) -> Strokes:
+def one(rng: np.random.Generator, pen: float) -> Strokes:
     """Upstroke, downstroke, and now and then a foot."""
     top = np.array([rng.uniform(0.5, 0.62), 0.0])
-    reach = rng.uniform(0.18, 0.52)
-    drop = rng.uniform(max(0.14, 0.55 * reach), 0.55)  # as level as a 7's top it is nobody's 1
+    reach = rng.uniform(0.18, 0.62)
+    drop = rng.uniform(max(0.14, 0.55 * reach), 0.6)  # as level as a 7's top it is nobody's 1
     start = moved(top, -reach, drop)
     bottom = np.array([top[0] + rng.uniform(-0.12, 0.08), 1.0])
     bend = moved((start + top) / 2, rng.uniform(-0.02, 0.05), rng.uniform(-0.02, 0.06))
@@ -44,7 +45,7 @@ def one(rng: np.random.Generator) -> Strokes:
     return strokes
 
 
-def seven(rng: np.random.Generator) -> Strokes:
+def seven(rng: np.random.Generator, pen: float) -> Strokes:
     """A level top, a leaning stem, a bar through it; sometimes a tick down from the left end."""
     left, right = np.array([rng.uniform(0.1, 0.2), rng.uniform(0.0, 0.08)]), np.array([rng.uniform(0.72, 0.85), 0.02])
     bottom = np.array([rng.uniform(0.25, 0.5), 1.0])
@@ -60,50 +61,63 @@ def seven(rng: np.random.Generator) -> Strokes:
     return strokes
 
 
-def nine(rng: np.random.Generator) -> Strokes:
-    """A loop, and a tail that curls to the left."""
-    high, wide = rng.uniform(0.2, 0.28), rng.uniform(0.17, 0.26)
+def nine(rng: np.random.Generator, pen: float) -> Strokes:
+    """A loop, which may be tiny, and a tail that is straight or curls to the left."""
+    high = rng.uniform(0.06 + 0.75 * pen, 0.28)  # so that the pen does not fill it
+    wide = high * rng.uniform(0.6, 1.05)
     begin = rng.uniform(-0.6, 0.2)
     turn = np.linspace(begin, begin - 2 * np.pi + rng.uniform(-0.2, 0.5), 20)
     middle = np.array([0.5, high])
     loop = middle + np.stack([np.cos(turn) * wide, np.sin(turn) * high], 1)
     side = moved(middle, wide, rng.uniform(-0.05, 0.1))
+    if rng.random() < 0.45:
+        bottom = np.array([side[0] + rng.uniform(-0.3, 0.05), 1.0])
+        return [loop, curve(np.array([side, moved((side + bottom) / 2, rng.uniform(0, 0.05), 0), bottom]))]
     low = np.array([side[0] + rng.uniform(-0.06, 0.04), rng.uniform(0.65, 0.82)])
     bottom = np.array([0.5 + rng.uniform(-0.08, 0.08), 1.0])
     tip = np.array([rng.uniform(0.15, 0.35), rng.uniform(0.8, 0.95)])
     return [loop, curve(np.array([side, low, bottom, tip]))]
 
 
-def four(rng: np.random.Generator) -> Strokes:
-    """Open at the top: down, to the right, and a stem across; or all of it without lifting the pen."""
+def four(rng: np.random.Generator, pen: float) -> Strokes:
+    """Open at the top: down, to the right, and a stem across; the same closed; or all of it without lifting the pen."""
     top = np.array([rng.uniform(0.25, 0.5), 0.0])
     elbow = np.array([rng.uniform(0.08, 0.22), rng.uniform(0.5, 0.68)])
     end = np.array([rng.uniform(0.75, 0.92), elbow[1] + rng.uniform(-0.08, 0.04)])
     stem = np.array([rng.uniform(0.58, 0.72), rng.uniform(0.12, 0.42)])
-    bottom = moved(stem, rng.uniform(-0.1, 0.04), rng.uniform(0.55, 0.7))
+    kind = rng.random()
+    if kind < 0.25:
+        stem = top = np.array([rng.uniform(0.5, 0.7), 0.0])
+    bottom = moved(stem, rng.uniform(-0.1, 0.04), rng.uniform(0.55, 0.7) if kind >= 0.25 else 1.0)
     bend = moved((top + elbow) / 2, rng.uniform(-0.06, 0.02), 0)
-    if rng.random() < 0.4:  # round, and on without lifting: the hand runs up to the stem
+    if kind > 0.65:  # round, and on without lifting: the hand runs up to the stem
         low = moved(elbow, rng.uniform(0.1, 0.2), rng.uniform(0.02, 0.08))
         return [np.concatenate([curve(np.array([top, bend, elbow, low, stem])), [bottom]])]
+    if kind > 0.5:  # the bar is a bow
+        bow = moved((elbow + end) / 2, 0, rng.uniform(0.04, 0.12))
+        return [
+            np.concatenate([curve(np.array([top, bend, elbow])), curve(np.array([elbow, bow, end]))]),
+            np.array([stem, bottom]),
+        ]
     return [np.concatenate([curve(np.array([top, bend, elbow])), [end]]), np.array([stem, bottom])]
 
 
-FORMS: dict[int, Callable[[np.random.Generator], Strokes]] = {1: one, 4: four, 7: seven, 9: nine}
-SHARES = {1: 0.4, 4: 0.2, 7: 0.2, 9: 0.2}
+FORMS: dict[int, Callable[[np.random.Generator, float], Strokes]] = {1: one, 4: four, 7: seven, 9: nine}
+SHARES = {1: 0.4, 4: 0.23, 7: 0.15, 9: 0.22}
 
 
 def draw_forms(count: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """`count` drawn digits: images uint8 (count, 28, 28) in MNIST's frame, and labels uint8 (count,)."""
     labels = rng.choice(list(SHARES), count, p=list(SHARES.values())).astype(np.uint8)
-    images = [_draw(FORMS[int(label)](rng), rng) for label in labels]
+    images = [_draw(FORMS[int(label)], rng) for label in labels]
     return (np.stack(images) if images else np.zeros((0, 28, 28), np.uint8)), labels
 
 
-def _draw(strokes: Strokes, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _draw(form: Callable[[np.random.Generator, float], Strokes], rng: np.random.Generator) -> NDArray[np.uint8]:
     sheet = np.zeros((CANVAS, CANVAS), np.uint8)
     width = int(rng.integers(7, 16))
     stretch = np.array([rng.uniform(0.55, 0.85), 0.8]) * CANVAS
-    for points in strokes:
+    for points in form(rng, width / stretch[1]):
         # Neighbouring points stray together, or the line would be rough.
         stray = np.cumsum(rng.normal(0, TREMBLE / np.sqrt(len(points)), points.shape), 0)
         place = (points + stray - 0.5) * stretch + CANVAS / 2
