@@ -1,6 +1,8 @@
 """inkdigits reads handwritten digits, and shows how it learnt to.
 
     >>> import inkdigits
+    >>> inkdigits.read("photo.jpg").text
+    '407'
     >>> model = inkdigits.load_model("runs/fast-0")
     >>> model.predict(inkdigits.load_digits("mnist:test").images).labels[:5]
     array([7, 2, 1, 0, 4], dtype=uint8)
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from .reader.model import Model as Model
     from .reader.model import load_model as load_model
     from .reader.predict import predict as predict
+    from .reader.read import Reader as Reader
+    from .reader.read import Reading as Reading
+    from .reader.read import read as read
 
 __version__ = "0.1.0"
 
@@ -34,12 +39,15 @@ _HOME = {
     "Digits": "digits.dataset",
     "InkdigitsError": "errors",
     "Model": "reader.model",
+    "Reader": "reader.read",
+    "Reading": "reader.read",
     "evaluate": "lab.evaluate",
     "explain": "lab.explain",
     "export": "nets.convert",
     "load_digits": "digits.formats",
     "load_model": "reader.model",
     "predict": "reader.predict",
+    "read": "reader.read",
     "save_digits": "digits.formats",
     "train": "nets.train",
 }

@@ -1,5 +1,6 @@
 """The command line: one verb a function, its docstring the manual.
 
+    $ inkdigits read photo.jpg
     $ inkdigits train mnist -o runs/first
     $ inkdigits evaluate runs/first
     $ inkdigits predict test.csv -m runs/first -o submission.csv
@@ -15,7 +16,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from .. import __version__
-from ..errors import InkdigitsError
+from ..errors import InkdigitsError, InputError
 from ..nets.catalogue import NETWORKS, TARGETS, parse_setting, settings_for
 
 # What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
@@ -87,11 +88,90 @@ def cli() -> None:
     """Read handwritten digits, and see how that is learnt.
 
     \b
+    inkdigits read photo.jpg                                 the digits on a photograph, scan or drawing
     inkdigits train                                          train on the embedded MNIST
     inkdigits evaluate runs/fast-0                           measure it, and look at what it gets wrong
     inkdigits train train.csv -o runs/kaggle                 train on Kaggle's Digit Recognizer …
     inkdigits predict test.csv -m runs/kaggle -o sub.csv     … and write the submission
     """
+
+
+@cli.command()
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...", type=click.Path())
+@click.option("-m", "--model", default="reader", show_default=True, help="Run folder, .onnx file or shipped model.")
+@click.option("--one", is_flag=True, help="Each picture holds exactly one digit.")
+@click.option("--best-guess", is_flag=True, help="Never refuse, unless the picture is blank.")
+@click.option("--digits-only", is_flag=True, help="Leave out signs that are no digits, in place of a “?”.")
+@click.option("--strictness", metavar="NAME", default="normal", help="When to refuse: lenient, normal or strict.")
+@click.option("--csv", "table", type=FILE, metavar="FILE", help="Also write a table, a row for each digit.")
+@click.option("--annotate", "drawings", type=FILE, metavar="DIR", help="Also draw what was read, a PNG a picture.")
+@click.option("--glyphs", is_flag=True, help="With --json: the 28×28 that the model saw of each digit.")
+@shared()
+def read(
+    pictures: tuple[str, ...],
+    model: str,
+    one: bool,
+    best_guess: bool,
+    digits_only: bool,
+    strictness: str,
+    table: Path | None,
+    drawings: Path | None,
+    glyphs: bool,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Read the digits on each PICTURE: a photograph, a scan, a drawing; `-` is standard input.
+
+    Prints the text; of several pictures each line with its file before it; with --json one object a picture. Numbers
+    on a line are parted by a space; a sign that is no digit is “?”. Exit status 3 if a picture was refused (blank,
+    unsure …), 1 if one could not be read; the others are answered all the same.
+
+    \b
+    inkdigits read photo.jpg
+    inkdigits read *.png --one --csv answers.csv
+    inkdigits read form.pdf --json --annotate drawn
+    """
+    from ..reader.answers import json_line, open_drawings, open_table, read_all, text_lines
+    from ..reader.read import STRICTNESS, Reader
+
+    if strictness not in STRICTNESS:
+        raise InputError("--strictness", "unknown", expected=" or ".join(STRICTNESS), found=strictness)
+    if glyphs and not as_json:
+        raise InputError("--glyphs", "is for --json", mend="add --json")
+    reader = Reader(model, threads=threads)
+    options = {"one": one, "best_guess": best_guess, "digits_only": digits_only, "strictness": strictness}
+    unread = refused = False
+    heard = True
+    with ExitStack() as files:
+        add = files.enter_context(open_table(table, reader)) if table else None
+        draw = files.enter_context(open_drawings(drawings)) if drawings else None
+        for answer in read_all(pictures, reader, **options):
+            reading = answer.reading
+            named = len(pictures) > 1 or reading.page is not None
+            if answer.error:
+                unread = True
+                _fail(str(answer.error), 1)
+            elif not as_json:
+                if reading.note:
+                    say(f"{answer.label}: {reading.note}")
+                if reading.refused:
+                    say(f"{answer.label}: refused: {reading.reason}")
+            refused |= reading.refused
+            line = json_line(reading, glyphs=glyphs) if as_json else text_lines(answer, named=named)
+            try:
+                if heard and (line or named):
+                    click.echo(line)
+            except BrokenPipeError:
+                # Whoever read along has seen enough; the files that were asked for are still written.
+                if not (add or draw):
+                    raise
+                heard = False
+            if add:
+                add(reading)
+            if draw:
+                draw(answer)
+    return 1 if unread else 3 if refused else 0
 
 
 @cli.command()

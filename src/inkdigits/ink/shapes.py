@@ -1,0 +1,51 @@
+"""Small operations on masks and grey pictures that the rooms of `ink/` share."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .levels import Pixels
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+
+
+def as_pixels(mask: Mask) -> Pixels:
+    """The same memory as 0 and 1."""
+    return mask.view(np.uint8)
+
+
+def block(width: int, height: int | None = None) -> Pixels:
+    """A rectangle of ones for dilating and eroding; square unless a height is given."""
+    return np.ones((width if height is None else height, width), np.uint8)
+
+
+def dilated(pixels: Pixels, width: int, height: int | None = None) -> Pixels:
+    """The largest value in a rectangle around each pixel; what is outside counts for nothing."""
+    return np.asarray(cv2.dilate(pixels, block(width, height)), np.uint8)
+
+
+def eroded(pixels: Pixels, width: int, height: int | None = None) -> Pixels:
+    """The smallest value in a rectangle around each pixel; what is outside counts for nothing."""
+    return np.asarray(cv2.erode(pixels, block(width, height)), np.uint8)
+
+
+def shrunk(pixels: Pixels, longest: int) -> Pixels:
+    """The picture averaged down until its longer side is at most so many pixels."""
+    height, width = pixels.shape[:2]
+    factor = longest / max(height, width)
+    if factor >= 1:
+        return pixels
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def stroke_width(mask: Mask) -> float:
+    """The typical width of the strokes of a mask in pixels: twice their area for each pixel of their outline."""
+    area = int(np.count_nonzero(mask))
+    core = cv2.erode(as_pixels(mask), block(3), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    outline = area - int(np.count_nonzero(core))
+    return 2 * area / outline if outline else 1.0
