@@ -34,11 +34,14 @@ COMMANDS = {
     "predict": "inkdigits predict test.csv -m runs/fast-0 -o submission.csv",
     "predict-leak": "inkdigits predict mnist:train -m runs/fast-0 -o submission.csv",
     "explain": "inkdigits explain reader mnist:test#4,1901 -o why",
+    "read": "inkdigits read note.png",
+    "read-several": "inkdigits read note.png empty.png nosuch.png seven.png",
+    "read-json": "inkdigits read seven.png --json",
     "export": "inkdigits export reader --to onnx-int8 -o reader-int8.onnx",
 }
 
 
-FAILING = {"bad-pixel": 1}  # exit statuses that are meant
+FAILING = {"bad-pixel": 1, "read-several": 1}  # exit statuses that are meant
 
 
 def result(name: str) -> Any:
@@ -136,6 +139,40 @@ def kaggle_text() -> str:
     return " ".join(sentences)
 
 
+def reader_table() -> str:
+    sections = result("reader")["sections"]
+    real, composed, agreement = sections["real"], sections["composed"], sections["agreement"]["agreement"]
+    rows = [
+        ["real handwriting, one digit a picture, best guess", _share(real["singles"]["best_guess"]["all"])],
+        ["… with refusal on", _answered(real["singles"]["refusing"]["all"])],
+        ["real written numbers, every digit right", _share(real["numbers"]["best_guess"]["pictures"])],
+    ]
+    for kind, words in (("singles", "one digit"), ("numbers", "a number"), ("pages", "the numbers of a page")):
+        best = composed[kind]["best_guess"]["all"]
+        found = _share(best["numbers"]) + f"; {percent(best['digit_error_rate'])} of the digits wrong" if "numbers" in best else _share(best)
+        rows.append([f"composed of MNIST test digits on paper: {words}", found])
+    rows.append(["MNIST test digits drawn on paper and read back, the same answer", _share(agreement)])
+    mnist, shift = sections["mnist"], sections["shift"]
+    rows += [
+        ["MNIST test digits", f"{percent(mnist['accuracy'])}, negative log-likelihood {mnist['negative_log_likelihood']:.4f}"],
+        ["… refused although they are digits", percent(mnist["refusal"]["rate"])],
+        ["MNIST-C, mean of 15 corruptions", percent(shift["mean"])],
+        ["… mean of the 6 whose kind was never trained on", percent(shift["mean_held_back"])],
+        ["UCI digits (43 writers of another country)", percent(shift["uci"]["accuracy"])],
+    ]
+    head = ["", "right"]
+    return table(head, rows) + "\n\n" + _machine(result("reader")) + " `make bench-reader`"
+
+
+def _share(found: Any) -> str:
+    return f"{percent(found['accuracy'])} ({found['right']:,} of {found['n']:,})"
+
+
+def _answered(found: Any) -> str:
+    given = found["of_answered"]
+    return f"{percent(found['answered_share'])} answered, {percent(given['accuracy'])} of those right"
+
+
 def _machine(found: Any) -> str:
     machine = found["machine"]
     kind = "with" if machine["amx_bf16"] else "without"
@@ -147,6 +184,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "peers": peers_table,
     "systems": systems_table,
     "kaggle": kaggle_text,
+    "reader": reader_table,
 }
 
 
@@ -162,7 +200,9 @@ def run(name: str) -> str:
 
 
 def prepare() -> None:
-    """Where the commands run: Kaggle's test.csv, and a file with a bad pixel in it."""
+    """Where the commands run: Kaggle's test.csv, a file with a bad pixel in it, and pictures."""
+    from PIL import Image
+
     from inkdigits import Digits, load_digits, save_digits
 
     shutil.rmtree(WORK, ignore_errors=True)
@@ -173,6 +213,11 @@ def prepare() -> None:
     cells = lines[3].split(",")
     cells[5] = "256"
     (WORK / "bad.csv").write_text("\n".join([*lines[:3], ",".join(cells)]) + "\n")
+    Image.fromarray(255 - test.images[0]).resize((140, 140)).save(WORK / "seven.png")
+    Image.new("L", (140, 140), 240).save(WORK / "empty.png")
+    compose = [sys.executable, str(ROOT / "benchmarks" / "compose.py"), "pages", "--seed", "3", "--start", "3"]
+    subprocess.run([*compose, "--count", "1", "-o", str(WORK / "pages")], check=True)
+    (WORK / "pages" / "pages-0003.png").rename(WORK / "note.png")
 
 
 def filled(text: str, outputs: dict[str, str] | None) -> str:

@@ -408,7 +408,6 @@ def test_what_does_not_fit_into_a_folder_of_pictures_is_named(tmp_path, few):
         (tmp_path / name).unlink()
     faint = Image.new("LA", (28, 28))
     for image, message in [
-        (grey.resize((28, 29)), "expected 28×28 pixels, found 28×29"),
         (faint, "expected grey, found transparency"),
         (Image.new("I;16", (28, 28)), "expected 8 bits a pixel, found mode I;16"),
     ]:
@@ -418,6 +417,26 @@ def test_what_does_not_fit_into_a_folder_of_pictures_is_named(tmp_path, few):
     picture(tmp_path / "ten/a.png", grey)
     with pytest.raises(InputError, match="ten: not a class, expected sub-folders 0 … 9, found ten"):
         load_digits(tmp_path)
+
+
+def test_pictures_of_other_sizes_in_a_folder_are_prepared_as_photographs_are(tmp_path, few):
+    picture(tmp_path / "7" / "0.png", Image.fromarray(few.images[0]))
+    picture(tmp_path / "7" / "1.png", Image.fromarray(255 - np.pad(few.images[0], 8)).resize((176, 176)))
+    digits = load_digits(tmp_path)
+    same, prepared = digits.images.astype(int)
+    assert np.array_equal(same, few.images[0])
+    assert np.abs(prepared - same).mean() < 12
+    picture(tmp_path / "7" / "2.png", Image.new("L", (100, 100), "white"))
+    assert "a blank picture, expected a digit on it, found no ink" in error_of_folder(tmp_path)
+    picture(tmp_path / "7" / "2.png", Image.new("L", (2, 2), "white"))
+    assert "too small to hold a digit" in error_of_folder(tmp_path)
+
+
+def error_of_folder(folder):
+    with pytest.raises(InputError) as caught:
+        load_digits(folder)
+    assert str(caught.value).startswith(str(folder / "7" / "2.png"))
+    return str(caught.value)
 
 
 def test_what_was_added_to_a_written_folder_is_never_thrown_away(tmp_path, few):

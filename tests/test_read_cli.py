@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support import somebody_elses_model
 
 import inkdigits
 from inkdigits.app.cli import status_of
@@ -332,6 +333,17 @@ def test_json_from_the_reader_itself_is_complete_and_says_what_the_python_functi
         assert 0 <= top < top + down <= height
         lefts.append(left)
     assert lefts == sorted(lefts)
+
+
+def test_a_model_of_another_program_reads_and_says_how_it_gets_its_pixels(read: Say, few: Digits) -> None:
+    somebody_elses_model(Path("other.onnx"), few)
+    written(few, 1).save("seven.png")
+    found = read("seven.png", "--one", "--best-guess", "-m", "other.onnx")
+    assert (found.status, found.out) == (0, "7\n")
+    assert found.err == "read by other (a foreign model, given its pixels scaled as 'unit')\n"
+    said = "scaled as 'raw'"
+    assert said in read("seven.png", "--best-guess", "-m", "other.onnx", "--input-scale", "raw").err
+    assert read("seven.png", "--input-scale", "raw").err.startswith("error: --input-scale: is for foreign models")
 
 
 def test_reading_loads_no_framework(few: Digits, tmp_path: Path) -> None:

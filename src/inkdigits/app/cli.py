@@ -12,71 +12,23 @@ option or a missing argument, 3 refused, 130 interrupted.
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import get_completion_class
 
 from .. import __version__
 from ..errors import InkdigitsError, InputError
-from ..nets.catalogue import NETWORKS, TARGETS, parse_setting, settings_for
+from .lab import evaluate, explain, export, train
+from .options import FILE, SOURCE, fail, say, shared, to_json
 
 # What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 SHELLS = ("bash", "zsh", "fish")
-
-
-class SourceType(click.ParamType[str]):
-    """A source of digits: a word or a file; completion offers both."""
-
-    name = "source"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        words = [word for word in ("mnist", "mnist:train", "mnist:test") if word.startswith(incomplete)]
-        return [*(CompletionItem(word) for word in words), CompletionItem(incomplete, type="file")]
-
-
-class NetType(click.ParamType[str]):
-    """A network's name; an unknown one is the catalogue's to explain."""
-
-    name = "net"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(name, help=net.about) for name, net in NETWORKS.items() if name.startswith(incomplete)]
-
-
-SOURCE, NET, FILE = SourceType(), NetType(), click.Path(path_type=Path)
-
-
-def say(line: str) -> None:
-    """Talk: to stderr, and not at all with --quiet."""
-    context = click.get_current_context(silent=True)
-    if context is None or not context.params.get("quiet"):
-        # Talk that nobody can hear any more must not end the work.
-        with suppress(OSError, ValueError, AttributeError):
-            click.echo(line, err=True)
-
-
-def shared(*, threads: bool = True) -> Callable[[Command], Command]:
-    """The options that several verbs have."""
-
-    def decorate(command: Command) -> Command:
-        command = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr, errors apart.")(command)
-        command = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")(command)
-        if threads:
-            kind = click.IntRange(1, 1024)
-            command = click.option("--threads", type=kind, help="Processor threads.  [default: all]")(command)
-        return command
-
-    return decorate
 
 
 @click.group(
@@ -106,6 +58,7 @@ def cli() -> None:
 @click.option("--csv", "table", type=FILE, metavar="FILE", help="Also write a table, a row for each digit.")
 @click.option("--annotate", "drawings", type=FILE, metavar="DIR", help="Also draw what was read, a PNG a picture.")
 @click.option("--glyphs", is_flag=True, help="With --json: the 28×28 that the model saw of each digit.")
+@click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
 @shared()
 def read(
     pictures: tuple[str, ...],
@@ -117,6 +70,7 @@ def read(
     table: Path | None,
     drawings: Path | None,
     glyphs: bool,
+    input_scale: str | None,
     threads: int | None,
     quiet: bool,
     as_json: bool,
@@ -133,13 +87,16 @@ def read(
     inkdigits read form.pdf --json --annotate drawn
     """
     from ..reader.answers import json_line, open_drawings, open_table, read_all, text_lines
+    from ..reader.model import load_model
     from ..reader.read import STRICTNESS, Reader
 
     if strictness not in STRICTNESS:
         raise InputError("--strictness", "unknown", expected=" or ".join(STRICTNESS), found=strictness)
     if glyphs and not as_json:
         raise InputError("--glyphs", "is for --json", mend="add --json")
-    reader = Reader(model, threads=threads)
+    reader = Reader(load_model(model, threads=threads, input_scale=input_scale))
+    if scale := reader.model.input_scale:
+        say(f"read by {reader.model.name} (a foreign model, given its pixels scaled as {scale!r})")
     options = {"one": one, "best_guess": best_guess, "digits_only": digits_only, "strictness": strictness}
     unread = refused = False
     heard = True
@@ -151,7 +108,7 @@ def read(
             named = len(pictures) > 1 or reading.page is not None
             if answer.error:
                 unread = True
-                _fail(str(answer.error), 1)
+                fail(str(answer.error), 1)
             elif not as_json:
                 if reading.note:
                     say(f"{answer.label}: {reading.note}")
@@ -198,134 +155,13 @@ def data(source: str, target: Path | None, quiet: bool, as_json: bool) -> None:
         save_parts(parts, target)
         count = sum(map(len, parts.values()))
         if as_json:
-            click.echo(_json({"source": source, "output": str(target), "n": count}))
+            click.echo(to_json({"source": source, "output": str(target), "n": count}))
         say(f"{count:,} digits from {source} written to {target}")
         if len(parts) > 1 and target.suffix != ".npz":
             say(f"warning: training and test part are in it together; {source}:train would be the training part alone")
         return
     description = describe(source)
-    click.echo(_json(description.as_dict()) if as_json else description.text())
-
-
-@cli.command()
-@click.argument("source", type=SOURCE, required=False)
-@click.option("--net", type=NET, help="Which network.  [default: fast]")
-@click.option("--target", metavar="|".join(TARGETS), help="Test accuracy that the preset of fast is made for.")
-@click.option("-o", "--output", type=FILE, help="Run folder.  [default: runs/NET-SEED]")
-@click.option("--extra", type=SOURCE, multiple=True, metavar="SOURCE", help="More digits to train on; repeatable.")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted run in -o.")
-@click.option("--force", is_flag=True, help="Replace the earlier run in -o.")
-@click.option("--from-config", type=FILE, metavar="FILE", help="Repeat the run that wrote this config.json.")
-@click.option("--seed", type=int, help="Seed of weights, order and augmentation.  [default: 0]")
-@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute.  [default: auto]")
-@click.option("--epochs", type=float, help="Passes over the training digits.")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Any other setting; repeatable.")
-@click.option("--list", "list_nets", is_flag=True, help="List the networks and stop.")
-@click.option("--settings", "list_settings", is_flag=True, help="List the settings of the chosen network and stop.")
-@shared()
-def train(
-    source: str | None,
-    net: str | None,
-    target: str | None,
-    output: Path | None,
-    extra: tuple[str, ...],
-    resume: bool,
-    force: bool,
-    from_config: Path | None,
-    changes: tuple[str, ...],
-    list_nets: bool,
-    list_settings: bool,
-    quiet: bool,
-    as_json: bool,
-    threads: int | None,
-    **named: Any,
-) -> None:
-    """Train a network on SOURCE (MNIST's training part) and write a run folder.
-
-    Part of the digits is held out; the test set is never opened. The folder gets the model as an ONNX file, settings,
-    history, a checkpoint and metrics. Ctrl-C leaves a run that --resume goes on with.
-
-    \b
-    inkdigits train
-    inkdigits train train.csv -o runs/kaggle
-    inkdigits train --target 99.0
-    inkdigits train --net b-regularised --seed 3 --set dropout=0.3 --set weight_decay=1e-4
-    inkdigits train --resume -o runs/kaggle
-    """
-    if list_nets:
-        click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
-        return
-    settings = dict(parse_setting(change) for change in changes)
-    settings |= {name: value for name, value in named.items() if value is not None}
-    if list_settings:
-        chosen = settings_for(net or "fast", target=target, **settings).as_dict()
-        click.echo(_json(chosen) if as_json else "\n".join(f"{name:18}{value}" for name, value in chosen.items()))
-        return
-    if not (resume or from_config):
-        # Before PyTorch is loaded: a misspelt name is answered at once.
-        settings_for(net or "fast", target=target, **settings)
-    from ..nets.train import train as run_training
-
-    run = run_training(
-        source,
-        net=net,
-        target=target,
-        output=output,
-        extra=extra,
-        resume=resume,
-        force=force,
-        from_config=from_config,
-        threads=threads,
-        say=say,
-        progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
-        **settings,
-    )
-    click.echo(_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
-    say(f"next: inkdigits evaluate {run.folder}")
-
-
-@cli.command()
-@click.argument("model")
-@click.argument("source", type=SOURCE, default="mnist")
-@click.option("-o", "--output", type=FILE, help="Folder for metrics.json and report.html.  [default: the run folder]")
-@click.option("--against", metavar="MODEL2", help="A second model for the same digits (McNemar's test).")
-@click.option("--shift", is_flag=True, help="Also corrupted digits, digits of other people and what is no digit.")
-@click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
-@shared()
-def evaluate(
-    model: str,
-    source: str,
-    output: Path | None,
-    against: str | None,
-    shift: bool,
-    input_scale: str | None,
-    threads: int | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Measure MODEL on the labelled digits of SOURCE (MNIST's test part).
-
-    Accuracy with its interval, per class, calibration, what it would refuse, which digits it gets wrong: metrics.json
-    and report.html. MODEL is a run folder, an .onnx file or the name of a shipped model. --shift takes another minute:
-    fifteen corruptions (MNIST-C), UCI's digits, clothes, noise, textures, turned and mirrored digits.
-
-    \b
-    inkdigits evaluate runs/fast-0
-    inkdigits evaluate reader --shift -o results
-    inkdigits evaluate runs/fast-0 --against runs/b-regularised-0
-    inkdigits evaluate other.onnx my-digits.csv -o results
-    """
-    from ..lab.evaluate import evaluate as run_evaluation
-
-    if shift:
-        say("on worse images too: this takes about a minute")
-    result = run_evaluation(
-        model, source, output=output, against=against, shift=shift, threads=threads, input_scale=input_scale
-    )
-    shifted = {"shift": result.shift.as_dict()} if result.shift else {}
-    click.echo(_json(result.as_dict() | shifted) if as_json else result.text())
-    for line in result.warnings():
-        say(line)
+    click.echo(to_json(description.as_dict()) if as_json else description.text())
 
 
 @cli.command()
@@ -359,106 +195,9 @@ def predict(
         source, model=model, output=output, details=details, threads=threads, input_scale=input_scale
     )
     if as_json:
-        click.echo(_json(result.as_dict()))
+        click.echo(to_json(result.as_dict()))
     for line in result.text().splitlines():
         say(line)
-
-
-@cli.command()
-@click.argument("model")
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
-@click.option("-o", "--output", type=FILE, required=True, help="Folder for the pictures, report.html and JSON.")
-@click.option("--one", is_flag=True, help="Each picture holds exactly one digit.")
-@click.option(
-    "--training", type=SOURCE, metavar="SOURCE", help="Where similar digits are looked for.  [default: its own]"
-)
-@click.option("--among", type=click.IntRange(1), help="At most so many of them, evenly spaced.  [default: 10000]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random masks.")
-@click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
-@shared()
-def explain(
-    model: str,
-    pictures: tuple[str, ...],
-    output: Path,
-    one: bool,
-    training: str | None,
-    among: int | None,
-    seed: int,
-    input_scale: str | None,
-    threads: int | None,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Show why MODEL reads each digit as it does.
-
-    For every digit a picture: what the model saw, where it looked, the least ink that would make it another digit, the
-    training digits most like it, how sure it is of each digit. PICTURE is a photograph, scan or drawing, or digits of
-    a source by number, counted from 0: SOURCE#4, SOURCE#0,2,10-19, or SOURCE#wrong for the surest mistakes. Takes three
-    seconds a digit.
-
-    \b
-    inkdigits explain reader mnist:test#1901,2130 -o why
-    inkdigits explain runs/fast-0 mnist:test#wrong -o mistakes
-    inkdigits explain other.onnx photo.jpg --one -o why
-    """
-    from ..lab.explain import AMONG
-    from ..lab.explain import explain as run_explanation
-
-    result = run_explanation(
-        model,
-        pictures,
-        output=output,
-        one=one,
-        training=training,
-        among=among or AMONG,
-        seed=seed,
-        threads=threads,
-        input_scale=input_scale,
-        say=say,
-    )
-    click.echo(_json(result.as_dict()) if as_json else result.text())
-    for error in result.unread:
-        _fail(error, 1)
-    return 1 if result.unread else 3 if result.empty else 0
-
-
-@cli.command()
-@click.argument("model")
-@click.option(
-    "--to", metavar="FORMAT", required=True, help="onnx-fp32, onnx-fp16, onnx-int8, openvino or openvino-fp16."
-)
-@click.option("-o", "--output", type=FILE, required=True, help="The file: .onnx, or .xml for OpenVINO.")
-@click.option(
-    "--check", type=SOURCE, default="mnist", metavar="SOURCE", help="Digits to count errors on.  [default: mnist]"
-)
-@click.option("--force", is_flag=True, help="Write it even if it answers otherwise than the original.")
-@shared()
-def export(
-    model: str,
-    to: str,
-    output: Path,
-    check: str,
-    force: bool,
-    threads: int | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Write MODEL in another format or precision, and compare the two.
-
-    The answers to 5,000 digits held out of MNIST's training part must be the original's, or nothing is written. Size,
-    errors on MNIST's test part and speed stand beside the original's. 8-bit numbers get their ranges from 1,000
-    training digits. All but OpenVINO's are read like any other model: -m fast-int8.onnx.
-
-    \b
-    inkdigits export runs/fast-0 --to onnx-int8 -o fast-int8.onnx
-    inkdigits export reader --to openvino -o reader.xml
-    """
-    from ..nets.convert import export as run_export
-
-    result = run_export(model, to=to, output=output, check=check, force=force, threads=threads)
-    click.echo(_json(result.as_dict()) if as_json else result.text())
-    for failing in result.failing:
-        say(f"warning: {failing}")
 
 
 @cli.command()
@@ -476,8 +215,8 @@ def completion(shell: str) -> None:
     click.echo(maker(cli, {}, "inkdigits", "_INKDIGITS_COMPLETE").source())
 
 
-def _json(content: dict[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False)
+for verb in (train, evaluate, explain, export):
+    cli.add_command(verb)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -498,17 +237,17 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
     except SystemExit:
         return 0  # click's answer to a reader that has seen enough and left
     except InkdigitsError as error:
-        return _fail(str(error), 1)
+        return fail(str(error), 1)
     except (click.NoSuchOption, click.MissingParameter) as error:
         return _usage(error)
     except click.BadParameter as error:
         where = (error.param and error.param.opts[0]) or "option"
-        return _fail(f"{where}: {error.message.rstrip('.')}", 1)
+        return fail(f"{where}: {error.message.rstrip('.')}", 1)
     except click.UsageError as error:
         return _usage(error)
     except (click.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):  # which click takes for an interruption too
-            return _fail("input: ended too early", 1)
+            return fail("input: ended too early", 1)
         say("interrupted")
         return 130
     except BrokenPipeError:
@@ -517,16 +256,10 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         # What no room foresaw: still one line, with the file's name if there is one.
-        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+        return fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
     except MemoryError:
-        return _fail("not enough memory; give a smaller source", 1)
+        return fail("not enough memory; give a smaller source", 1)
     return result if isinstance(result, int) else 0
-
-
-def _fail(message: str, status: int) -> int:
-    with suppress(OSError, ValueError, AttributeError):
-        click.echo(f"error: {' '.join(message.split())}", err=True)
-    return status
 
 
 def _usage(error: click.UsageError) -> int:
@@ -535,4 +268,4 @@ def _usage(error: click.UsageError) -> int:
         return 2
     command = error.ctx.command_path if error.ctx else "inkdigits"
     message = error.format_message().rstrip(".")
-    return _fail(f"{message[:1].lower()}{message[1:]}; `{command} --help` says what there is", 2)
+    return fail(f"{message[:1].lower()}{message[1:]}; `{command} --help` says what there is", 2)

@@ -1,4 +1,4 @@
-"""Digits as 28×28 image files: a folder with a sub-folder for each class, or Parquet as the Hugging Face hub has it.
+"""Digits as image files: a folder with a sub-folder for each class, or Parquet as the Hugging Face hub has it.
 
 >>> from inkdigits import load_digits, save_digits
 >>> save_digits(load_digits("mnist:test"), "digits/")          # digits/7/00000.png, digits/2/00001.png, …
@@ -45,16 +45,20 @@ HUB_FEATURES = {
 }
 
 
-def decode_picture(file: IO[bytes], where: object) -> Images:
+def decode_picture(file: IO[bytes], where: object, *, any_size: bool = False) -> Images:
     """A 28×28 image file as a digit image uint8 (28, 28), its grey values as they are: 0 = paper, 255 = ink.
 
-    Raises InputError if it is not an image file, has another size, more than 8 bits, or is transparent.
+    With `any_size` a larger or smaller one is taken for a photograph, scan or drawing of one digit, and is prepared
+    like those. Raises InputError if it is not an image file, has another size or nothing on it, or if one of 28×28 has
+    more than 8 bits or is transparent.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damaged metadata and about sizes, which are looked at below
             with Image.open(file) as picture:
                 if picture.size != (SIDE, SIDE):
+                    if any_size:
+                        return _prepared(picture, where)
                     found = f"{picture.width}×{picture.height}"
                     raise InputError(where, "not a digit image", expected="28×28 pixels", found=found)
                 if picture.mode.startswith(("I", "F")):
@@ -75,6 +79,17 @@ def decode_picture(file: IO[bytes], where: object) -> Images:
         raise _not_a_picture(where, error) from None
 
 
+def _prepared(picture: Image.Image, where: object) -> Images:
+    # Here, since they load OpenCV, which digit images do without.
+    from ..ink.one import one_glyph
+    from ..ink.picture import open_picture
+
+    glyph = one_glyph(open_picture(picture, str(where)).pixels)
+    if glyph is None:
+        raise InputError(where, "a blank picture", expected="a digit on it", found="no ink", mend="move it away")
+    return glyph
+
+
 def _not_a_picture(where: object, error: BaseException) -> InputError:
     found = "something else" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
     return InputError(where, "cannot be read as a picture", expected="PNG, JPEG or another image file", found=found)
@@ -87,10 +102,11 @@ def _png(image: Images) -> bytes:
 
 
 def read_folder(path: Path) -> Digits:
-    """The digits of a folder whose sub-folders `0` … `9` hold 28×28 image files of that class.
+    """The digits of a folder whose sub-folders `0` … `9` hold image files of that class.
 
-    In the order of the files' names over all classes, which for a folder that we wrote is the order of the digits.
-    Raises InputError that names the sub-folder or file that does not fit.
+    Those of 28×28 pixels are digit images, others pictures of one digit each. In the order of the files' names over all
+    classes, which for a folder that we wrote is the order of the digits. Raises InputError that names the sub-folder or
+    file that does not fit.
     """
     try:
         classes = sorted(item for item in path.iterdir() if not item.name.startswith("."))
@@ -117,7 +133,7 @@ def read_folder(path: Path) -> Digits:
             if not file.is_file():  # a pipe would be waited for
                 raise InputError(file, "not a picture", expected="a file", found="something else")
             with file.open("rb") as opened:
-                images[row] = decode_picture(opened, file)
+                images[row] = decode_picture(opened, file, any_size=True)
     except OSError as error:
         raise unreadable(getattr(error, "filename", None) or path, error) from None
     return Digits(images, np.array([int(file.parent.name) for file in pictures], np.uint8), str(path))

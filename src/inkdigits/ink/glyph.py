@@ -17,9 +17,9 @@ from .shapes import Floats, Mask, as_pixels, dilated, stroke_width
 
 SIDE, BOX = 28, 20  # px of a digit image, and of the box that its digit fits
 FINE = 4  # pixels, along a side, for one of the digit image, while the strokes are looked at
-CANVAS = 2 * SIDE * FINE  # fine pixels; room for a sign whose centre of mass is far from its middle
-THINNEST, THICKEST = 1.4, 3.1  # px of the digit image; 90 % of MNIST's strokes lie between, as `stroke_width` measures
-USUAL = 0.25  # px inside this range, for strokes that were outside
+THINNEST, THICKEST = 1.6, 3.1  # px of the digit image; most of MNIST's strokes lie between, as `stroke_width` measures
+FINEST = 1.5  # fine pixels: thinner strokes are widened before the sign is made smaller
+USUAL = 0.4  # px inside this range, for strokes that were outside
 CORE = 60  # percentile of the sign's ink that becomes 255: the core of its strokes
 PAPER = 0.12  # of that ink; what is fainter becomes 0
 
@@ -32,32 +32,38 @@ def make_glyph(amount: Pixels, mask: Mask) -> Pixels:
     amount: uint8 (h, w), 0 paper … 255 ink, at any scale; the ink of other signs set to 0.
     mask: bool (h, w), the sign's strokes.
     """
-    if not mask.any():
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if len(rows) == 0:
         return np.zeros((SIDE, SIDE), np.uint8)
-    grey, strokes = _on_canvas(amount, mask)
-    if not strokes.any():
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    grey, strokes = _at_fine_scale(amount[box], mask[box])
+    inked = grey[strokes]
+    if len(inked) == 0:
         return np.zeros((SIDE, SIDE), np.uint8)
-    core = max(float(np.percentile(grey[strokes], CORE)), 1.0)
-    # One fine pixel around a stroke is its soft edge; further away is paper, and beyond the box there is nothing.
-    near = dilated(as_pixels(strokes), 3) > 0
-    sign = np.where(near, np.clip((grey / core - PAPER) / (1 - PAPER), 0, 1), 0)
+    place = len(inked) * CORE // 100
+    core = max(float(np.partition(inked, place)[place]), 1.0)
+    # One fine pixel around a stroke is its soft edge; further away is paper.
+    near = dilated(as_pixels(strokes), 3)
+    sign = np.clip((grey * (1 / core) - PAPER) / (1 - PAPER), 0, 1) * near
     return _centred(_with_usual_strokes(np.asarray(sign, np.float32), strokes))
 
 
-def _on_canvas(amount: Pixels, mask: Mask) -> tuple[Floats, Mask]:
-    """Grey (CANVAS, CANVAS) and strokes of the sign, its box in the middle and as large as MNIST's."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    amount, inked = amount[box], as_pixels(mask[box]) * np.uint8(255)
-    height, width = inked.shape
+def _at_fine_scale(amount: Pixels, mask: Mask) -> tuple[Floats, Mask]:
+    """Grey and strokes of a sign whose longer side fills the box, with a pixel of the digit image around it."""
+    height, width = mask.shape
     longest = BOX * FINE
-    size = max(1, round(width * longest / max(height, width))), max(1, round(height * longest / max(height, width)))
-    kind = cv2.INTER_AREA if max(height, width) > longest else cv2.INTER_LINEAR
-    top, left = (CANVAS - size[1]) // 2, (CANVAS - size[0]) // 2
-    grey = np.zeros((CANVAS, CANVAS), np.float32)
-    strokes = np.zeros((CANVAS, CANVAS), np.bool_)
+    scale = longest / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    # Both sides are whole pixels of the digit image, and the sign lies in the middle of them.
+    wide, high = (side + -side % FINE + 2 * FINE for side in size)
+    top, left = (high - size[1]) // 2, (wide - size[0]) // 2
     place = slice(top, top + size[1]), slice(left, left + size[0])
+    grey, strokes = np.zeros((high, wide), np.float32), np.zeros((high, wide), np.bool_)
     grey[place] = cv2.resize(np.ascontiguousarray(amount), size, interpolation=kind)
+    inked = as_pixels(np.ascontiguousarray(mask)) * np.uint8(255)
+    if scale < 1 and stroke_width(mask) * scale < FINEST:
+        inked = dilated(inked, round(FINEST / scale))  # else averaging would make dashes of it
     strokes[place] = np.asarray(cv2.resize(inked, size, interpolation=kind)) > 127
     return grey, strokes
 
@@ -76,9 +82,15 @@ def _with_usual_strokes(sign: Floats, strokes: Mask) -> Floats:
 
 def _centred(sign: Floats) -> Pixels:
     """The digit image of a fine sign: averaged, and moved by whole pixels so that its centre of mass is the centre."""
-    small = np.asarray(cv2.resize(sign, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_AREA), np.float32)
+    height, width = sign.shape[0] // FINE, sign.shape[1] // FINE
+    small = np.asarray(cv2.resize(sign, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     total = max(float(small.sum()), 1e-6)
-    places = np.arange(2 * SIDE)
-    top = round(float(small.sum(axis=1) @ places) / total) - SIDE // 2
-    left = round(float(small.sum(axis=0) @ places) / total) - SIDE // 2
-    return np.asarray(np.round(small[top : top + SIDE, left : left + SIDE] * 255), np.uint8)
+    top = SIDE // 2 - round(float(small.sum(axis=1) @ np.arange(height)) / total)
+    left = SIDE // 2 - round(float(small.sum(axis=0) @ np.arange(width)) / total)
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    rows = slice(max(0, top), min(SIDE, top + height))
+    columns = slice(max(0, left), min(SIDE, left + width))
+    image[rows, columns] = np.round(
+        small[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] * 255
+    )
+    return image

@@ -10,24 +10,24 @@ or brighter, and how bright the paper is everywhere. At the working scale the in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .levels import Pixels
 from .paper import find_paper
 from .rules import Frame, find_rules
-from .shapes import Floats, Mask, as_pixels, block, dilated, eroded, shrunk, stroke_width
+from .shapes import Floats, Mask, as_pixels, averaged, block, dilated, eroded, shrunk, stroke_width
 
-LONGEST = 1920  # px of the working scale: a digit of 4 mm on a photographed A4 page is 26 px high
+LONGEST, ENOUGH = 2048, 1360  # px of the working scale: a digit of 4 mm on a photographed A4 page is 27 px high
 SHORTEST = 96  # px of the working scale: a picture of 13×17 is enlarged until its strokes are some pixels wide
 MOST_ENLARGED = 8
 OVERVIEW = 320  # px of the longer side
 NARROW, WIDE = 0.1, 0.45  # of the longer side: what is narrower is a stroke; what is wider is none
 NARROW_PIXELS = 26  # of the picture: what is narrower is a stroke in any case, as in small pictures of a sign
-BROADEST, MOST_BROAD = 0.16, 0.6  # between them: a stroke's half width, of the longer side, and its share of the picture
+BROADEST, MOST_BROAD = 0.16, 0.6  # between them: a stroke's half width, of the longer side; its share of the area
 DOUBTFUL, AS_INK = 0.2, 0.55  # of the contrast: what is looked at between them, and what is as dark as ink
 NOISY = 0.12  # of the ink: more noise is smoothed away, by …
 BLURS = (1.0, 2.0, 3.0)  # pixels
@@ -35,12 +35,15 @@ SMALL_STEP = 6  # grey levels between neighbours in the overview; less is noise 
 BORDER, AREA = 2.0, 0.5  # what speaks as much against ink as a sharp edge of the paper: ink at the border, and all over
 SHADE_STEP = 0.2  # of the contrast, between neighbours in the overview: the edge of a shadow
 SURE, MOST_AT_EDGE = 0.1, 0.7  # of a piece: as dark as ink at least, and along the edge of a shadow at most
+FEWEST = 12  # pixels of the overview that a sign covers at least
+TRACE, TRACE_NOISE = 0.15, 3.0  # of the contrast, and of the noise: where the overview has ink
 FAINTEST = 9  # grey levels between ink and paper; compression and the grain of paper make less
 FAINTEST_NOISE = 3.5  # in standard deviations of the noise
 SEED = 0.2  # of the typical ink, and …
 SEED_NOISE = 3.5  # … of the noise: a stroke reaches this somewhere
 SMOOTH = 0.2  # of the stroke: blur before the edges of strokes are looked for
-FAINT_AS_RULES, RULES_FAINT = 1.25, 0.7  # of the rules' ink, and of the typical ink: rules fainter than that are told from it
+FAINT_AS_RULES = 1.25  # of the rules' ink: what is fainter is left of them, if they are fainter than …
+RULES_FAINT = 0.7  # … of the typical ink
 HALO = 0.25  # … and what is fainter is the blur around it
 EDGE = 0.42  # of the darkest ink nearby: where the edge of a stroke lies
 MARGIN = 0.04  # of the region with ink, kept around it
@@ -101,14 +104,16 @@ class Survey:
 def find_ink(pixels: Pixels) -> Ink:
     """The ink of a picture, uint8 (H, W) grey or (H, W, 3) RGB."""
     work, scale = _at_working_scale(pixels)
-    overview = shrunk(work, OVERVIEW)
+    factor = max(1, round(max(work.shape[:2]) / OVERVIEW))
+    work = work[: work.shape[0] // factor * factor or None, : work.shape[1] // factor * factor or None]
+    overview = averaged(work, factor) if min(work.shape[:2]) >= factor else shrunk(work, OVERVIEW)
     narrow = min(max(NARROW, NARROW_PIXELS / max(pixels.shape[:2])), 0.7 * WIDE)
     survey = survey_light(overview, narrow)
     for blur in BLURS:
         if survey is None or survey.noise <= NOISY * survey.contrast:
             break
-        smooth = np.asarray(cv2.GaussianBlur(overview, (0, 0), blur), np.uint8)
-        survey = survey_light(smooth, narrow) or survey
+        smooth = survey_light(np.asarray(cv2.GaussianBlur(overview, (0, 0), blur), np.uint8), narrow)
+        survey = smooth or survey
     if survey is None:
         return _nothing(work.shape[:2], scale)
     ratio = work.shape[1] / overview.shape[1], work.shape[0] / overview.shape[0]
@@ -123,7 +128,7 @@ def find_ink(pixels: Pixels) -> Ink:
     mask = strokes & ~rules
     mask = _surely_ink(mask, seeds & (amount > _strength_of_rules(amount, rules, typical)), edges)
     stroke = stroke_width(mask)
-    amount = cv2.convertScaleAbs(amount, alpha=255 / typical)
+    amount = np.asarray(cv2.convertScaleAbs(amount, alpha=255 / typical), np.uint8)
     return Ink(amount, mask, rules, stroke, scale, (x0 * scale, y0 * scale))
 
 
@@ -136,12 +141,14 @@ def _at_working_scale(pixels: Pixels) -> tuple[Pixels, float]:
     """The picture at a size at which strokes are some pixels wide, and how many of its pixels make one of these."""
     height, width = pixels.shape[:2]
     if max(height, width) > LONGEST:
-        work = shrunk(pixels, LONGEST)
+        factor = math.ceil(max(height, width) / LONGEST)
+        # Averaging whole pixels takes a twelfth of the time of averaging parts of them.
+        work = averaged(pixels, factor) if max(height, width) >= factor * ENOUGH else shrunk(pixels, LONGEST)
         return work, width / work.shape[1]
     enlarge = min(SHORTEST / min(height, width), LONGEST / max(height, width), MOST_ENLARGED)
     if enlarge <= 1:
         return pixels, 1.0
-    size = round(width * enlarge), round(height * enlarge)
+    size = max(1, round(width * enlarge)), max(1, round(height * enlarge))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), np.uint8), width / size[0]
 
 
@@ -157,17 +164,15 @@ def survey_light(overview: Pixels, narrow: float) -> Survey | None:
     _, dark, paper = min(hypotheses, key=lambda each: each[0])
     difference = _difference(level, paper, dark)
     bare, noise = _middle_and_spread(difference[inside])
-    strongest = np.sort(difference[inside])[-max(12, inside.size // 1000) :]
-    contrast = float(strongest[0]) - bare
-    if contrast < max(FAINTEST / 2, 3 * noise):
+    contrast = float(np.sort(difference[inside])[-max(FEWEST, inside.size // 1000) :][0]) - bare
+    if contrast < max(FAINTEST / 2, TRACE_NOISE * noise):
         return None
     offset = round(bare)
     paper = np.clip(paper.astype(np.int16) + (-offset if dark else offset), 0, 255).astype(np.uint8)
-    ink = (difference - bare > max(0.15 * contrast, 3 * noise, 3)) & inside
+    ink = (difference - bare > max(TRACE * contrast, TRACE_NOISE * noise, 3)) & inside
     # Where light ends sharply, the paper's brightness between two points of the overview is taken from the side
     # that makes less ink.
-    kernel = np.ones((3, 3), np.uint8)
-    paper = np.asarray(cv2.erode(paper, kernel) if dark else cv2.dilate(paper, kernel), np.uint8)
+    paper = eroded(paper, 3) if dark else dilated(paper, 3)
     step = cv2.morphologyEx(paper, cv2.MORPH_GRADIENT, block(3))
     edges = np.asarray(cv2.dilate(as_pixels(np.asarray(step) > SHADE_STEP * contrast), block(3))) > 0
     return Survey(direction, dark, paper, inside, contrast, noise, ink, edges)
@@ -224,16 +229,15 @@ def _paper_level(level: Pixels, inside: Mask, dark: bool, narrow_window: float) 
         return narrow
     depth = np.asarray(cv2.distanceTransform(np.pad(as_pixels(broad), 1), cv2.DIST_L2, 3))[1:-1, 1:-1]
     radius = np.zeros(count)
-    np.maximum.at(radius, np.asarray(labels).ravel(), depth.ravel())
+    np.maximum.at(radius, np.asarray(labels, np.intp).ravel(), depth.ravel())
     areas = stats[:, cv2.CC_STAT_AREA]
     darker = np.bincount(np.asarray(labels).ravel(), doubtful.ravel(), count) / areas
-    within = np.asarray(cv2.erode(as_pixels(inside), block(5), borderValue=0), np.uint8)
-    at_border = np.isin(np.arange(count), np.asarray(labels)[within == 0])
+    within = cv2.erode(as_pixels(inside), block(5), borderValue=0)
+    at_border = np.isin(np.arange(count), np.asarray(labels)[np.asarray(within) == 0])
     stroke = (radius <= BROADEST * max(level.shape)) & (areas <= MOST_BROAD * level.size)
     stroke &= ~at_border | ((darker >= AS_INK * contrast) & (areas <= MOST_BROAD / 2 * level.size))
     stroke[0] = False
-    within = np.asarray(cv2.dilate(stroke[labels].astype(np.uint8), block(5)), np.uint8) > 0
-    return np.where(within, wide, narrow)
+    return np.where(dilated(as_pixels(stroke[labels]), 5) > 0, wide, narrow)
 
 
 def _filled(level: Pixels, inside: Mask, window: float) -> Pixels:
@@ -246,8 +250,7 @@ def _filled(level: Pixels, inside: Mask, window: float) -> Pixels:
     straight = round(radius / (1 + 2**0.5))
     brightest = cv2.dilate(np.where(inside, level, np.uint8(0)), square, iterations=straight)
     brightest = cv2.dilate(brightest, cross, iterations=radius - straight)
-    brightest = np.where(inside, np.asarray(brightest, np.uint8), np.uint8(255))
-    darkest = cv2.erode(brightest, square, iterations=straight)
+    darkest = cv2.erode(np.where(inside, np.asarray(brightest, np.uint8), np.uint8(255)), square, iterations=straight)
     return np.asarray(cv2.erode(darkest, cross, iterations=radius - straight), np.uint8)
 
 
@@ -262,11 +265,11 @@ def _difference(level: Pixels, paper: Pixels, dark: bool) -> Floats:
     return np.asarray((paper.astype(np.float32) - level.astype(np.float32)) * sign, np.float32)
 
 
-def _middle_and_spread(values: NDArray[np.generic]) -> tuple[float, float]:
+def _middle_and_spread(values: Floats) -> tuple[float, float]:
     """Median and standard deviation, the latter from the lower half of the values, where there is no ink."""
     middle = float(np.median(values))
     below = values[values <= middle]
-    return middle, 1.48 * float(np.median(middle - below.astype(np.float64))) if len(below) else 0.0
+    return middle, 1.48 * float(np.median(middle - below)) if len(below) else 0.0
 
 
 def _region(ink: Mask, ratio: tuple[float, float], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -280,9 +283,7 @@ def _region(ink: Mask, ratio: tuple[float, float], shape: tuple[int, ...]) -> tu
     return max(0, int(x0)), max(0, int(y0)), min(shape[1], int(x1) + 1), min(shape[0], int(y1) + 1)
 
 
-def _ink_amount(
-    work: Pixels, survey: Survey, region: tuple[int, int, int, int]
-) -> tuple[Pixels, float, float | None]:
+def _ink_amount(work: Pixels, survey: Survey, region: tuple[int, int, int, int]) -> tuple[Pixels, float, float | None]:
     """How much darker (or brighter) than its paper each pixel of a region is, in grey levels, the noise of that, and
     the usual ink, or None if there is no more than noise. Noise and the dots of print are smoothed as far as needed.
     """
@@ -339,7 +340,7 @@ def _strokes(amount: Pixels, typical: float, noise: float) -> tuple[Mask, Mask, 
 
 
 def _strength_of_rules(amount: Pixels, rules: Mask, typical: float) -> float:
-    """Grey levels that rules reach, so that what is as faint as they are is taken for bits of them; 0 if they are dark."""
+    """Grey levels that rules reach, so that what is as faint is taken for bits of them; 0 if they are dark."""
     if not rules.any():
         return 0.0
     strength = FAINT_AS_RULES * float(np.percentile(amount[rules], 75))

@@ -103,7 +103,7 @@ def _has_sharp_edges(sheet: Pixels, level: Pixels) -> bool:
 
 
 def _is_light(sheet: Pixels, overview: Pixels) -> bool:
-    """Whether the region could be the lit part of one sheet, and what is around it a shadow: as coloured, less bright."""
+    """Whether the region could be the lit part of a sheet, and what is around it a shadow: as coloured, less bright."""
     inside, outside = _colour(overview[sheet > 0]), _colour(overview[sheet == 0])
     shade = float(outside.sum() / max(float(inside.sum()), 1.0))
     hue = np.abs(outside / max(float(outside.sum()), 1.0) - inside / max(float(inside.sum()), 1.0))

@@ -15,12 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .shapes import Mask, as_pixels, dilated, eroded
+from .shapes import Mask, as_pixels, averaged, dilated, eroded
 
 THICKEST = 2.5  # strokes' widths: the thickest line looked for
 GAP = 2.0  # strokes' widths: holes in a line that are bridged when it is looked for
 SHORTEST_TRACE = 0.12  # of the picture's side: a piece of a line that is followed further
 MOST_TRACES = 150
+LARGE, LEAST_HALVED = 900, 2.5  # px of the longer side, and of a stroke: lines are looked for at half the scale
+HALF_INKED = 110  # of 255: four pixels two of which are inked
 COVERED, PLAIN = 0.75, 0.45  # of a line's length that is inked, and that no stroke crosses or touches
 HOLE = 0.4  # of the side: where a line goes through signs it may be hidden
 UNBROKEN = 0.85  # of an underline's length that no stroke crosses: the bars of 777 are none
@@ -37,6 +39,7 @@ SEVERAL_SIGNS = 2.6  # sizes of signs: a longer line is no stroke
 EDGE_STRIP = 0.09  # of the shorter side: pieces in such a strip along the border are bits of what is beside the picture
 
 Rows = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def find_rules(mask: Mask, stroke: float, frame: Frame, sheet: Mask | None = Non
     for turned in (False, True):
         view = np.ascontiguousarray(mask.T) if turned else mask
         ground = sheet.T if sheet is not None and turned else sheet
-        for line in _lines(view, stroke):
+        for line in _found(view, stroke):
             own = _own_ink(view, line, stroke)
             gone = own.T if turned else own
             candidates |= gone
@@ -95,11 +98,26 @@ def find_rules(mask: Mask, stroke: float, frame: Frame, sheet: Mask | None = Non
             else:
                 others.append((turned, line, gone))
     rules |= mask & bands[0] & bands[1]  # where lines cross, the ink is thicker than either
-    writing = mask & ~candidates
-    for turned, line, gone in others:
-        if _passes_signs(line, writing.T if turned else writing, stroke):
-            rules |= gone
+    others = [each for each in others if each[1].plain >= UNBROKEN]
+    if others:
+        signs = cv2.connectedComponentsWithStats(as_pixels(mask & ~candidates), connectivity=8)[2][1:].astype(np.int64)
+        for turned, line, gone in others:
+            if _passes_signs(line, signs[:, int(turned)], signs[:, 2 + int(turned)], signs[:, 2:4].max(axis=1), stroke):
+                rules |= gone
     return rules | _edge_strips(mask & ~rules, stroke, frame)
+
+
+def _found(mask: Mask, stroke: float) -> list[_Rule]:
+    """Straight runs of ink from left to right; in a large mask, looked for at half its scale."""
+    if max(mask.shape) < LARGE or stroke < LEAST_HALVED:
+        return _lines(mask, stroke)
+    width = mask.shape[1]
+    halved = averaged(as_pixels(mask) * np.uint8(255), 2) >= HALF_INKED
+    found = []
+    for line in _lines(halved, stroke / 2):
+        middle = np.pad(2 * np.repeat(line.middle, 2) + 0.5, (0, width % 2), mode="edge")
+        found.append(_Rule(middle, 2 * line.begin, 2 * line.end, 2 * line.thickness, line.plain))
+    return found
 
 
 def _lines(mask: Mask, stroke: float) -> list[_Rule]:
@@ -133,7 +151,7 @@ def _thin(mask: Mask, thick: int) -> Mask:
     rows = thick + 1
     cores = cv2.erode(as_pixels(mask), np.ones((rows, 1), np.uint8), anchor=(0, 0), borderValue=0)
     tall = cv2.dilate(cores, np.ones((rows, 1), np.uint8), anchor=(0, rows - 1))
-    return mask & (np.asarray(tall) == 0)
+    return np.asarray(mask & (np.asarray(tall) == 0), np.bool_)
 
 
 def _followed(trace: Mask, x: int, y: int, thin: Mask, mask: Mask) -> _Rule | None:
@@ -156,7 +174,10 @@ def _followed(trace: Mask, x: int, y: int, thin: Mask, mask: Mask) -> _Rule | No
         middle = fit(places)
         found, found_rows = _along(thin, middle, reach)
         begin, end = _extent(found, begin, end, max(6.0, HOLE * width), 2 * thickness + 2)
-        columns, rows = begin + np.flatnonzero(found[begin:end]).astype(np.float64), found_rows[begin:end][found[begin:end]]
+        columns, rows = (
+            begin + np.flatnonzero(found[begin:end]).astype(np.float64),
+            found_rows[begin:end][found[begin:end]],
+        )
         if len(columns) < 4:
             return None
     inked_columns, _ = _along(mask, middle, reach)
@@ -204,10 +225,12 @@ def _extent(found: Mask, begin: int, end: int, gap: float, least: float) -> tupl
 
 def _beside(rule: _Rule, height: int, reach: float) -> Mask:
     """The pixels (height, w) within reach of a line's middle, between its ends."""
-    near = np.abs(np.arange(height)[:, None] - rule.middle[None]) <= reach
-    near[:, : max(0, rule.begin - 1)] = False
-    near[:, rule.end + 1 :] = False
-    return np.asarray(near)
+    near = np.zeros((height, len(rule.middle)), np.bool_)
+    columns = slice(max(0, rule.begin - 1), rule.end + 1)
+    middle = rule.middle[columns]
+    top, bottom = max(0, int(middle.min() - reach)), min(height, int(middle.max() + reach) + 2)
+    near[top:bottom, columns] = np.abs(np.arange(top, bottom)[:, None] - middle[None]) <= reach
+    return near
 
 
 def _own_ink(mask: Mask, rule: _Rule, stroke: float) -> Mask:
@@ -247,25 +270,27 @@ def _ends(rule: _Rule, column: int, step: int, sheet: Mask | None) -> bool:
     return not sheet[row, beyond]
 
 
-def _passes_signs(rule: _Rule, rest: Mask, stroke: float) -> bool:
-    """Whether a line is longer than several signs, two of which at least stand over or under it."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(as_pixels(rest), connectivity=8)
-    x, width = stats[1:, cv2.CC_STAT_LEFT].astype(np.int64), stats[1:, cv2.CC_STAT_WIDTH].astype(np.int64)
-    sizes = np.maximum(width, stats[1:, cv2.CC_STAT_HEIGHT])
+def _passes_signs(rule: _Rule, left: Counts, width: Counts, sizes: Counts, stroke: float) -> bool:
+    """Whether a line is longer than several signs, two of which at least stand over or under it.
+
+    left, width, sizes: of each connected piece of the other ink, the last its longer side.
+    """
     if len(sizes) < 2:
         return False
     # Bits of other lines are many and small: a sign counts by the square of its size.
     order = np.argsort(sizes)
     weights = np.cumsum(sizes[order].astype(np.float64) ** 2)
     sign = int(sizes[order][np.searchsorted(weights, weights[-1] / 2)])
-    beside = (x + width / 2 > rule.begin) & (x + width / 2 < rule.end) & (sizes >= sign / 2)
-    if rule.plain < UNBROKEN:
-        return False
-    return sign >= LEAST_SIGN * stroke and rule.end - rule.begin >= SEVERAL_SIGNS * sign and int(beside.sum()) >= 2
+    middle = left + width / 2
+    beside = (middle > rule.begin) & (middle < rule.end) & (sizes >= sign / 2)
+    long = rule.end - rule.begin >= SEVERAL_SIGNS * sign
+    return sign >= LEAST_SIGN * stroke and long and int(beside.sum()) >= 2
 
 
 def _edge_strips(rest: Mask, stroke: float, frame: Frame) -> Mask:
     """Pieces that touch the picture's border and lie along it and nowhere else."""
+    if not (rest[:2].any() or rest[-2:].any() or rest[:, :2].any() or rest[:, -2:].any()):
+        return np.zeros_like(rest)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(as_pixels(rest), connectivity=8)
     x, y, w, h = (stats[:, i].astype(np.int64) for i in range(4))
     x, y = x + frame.left, y + frame.top

@@ -34,13 +34,31 @@ def eroded(pixels: Pixels, width: int, height: int | None = None) -> Pixels:
 
 
 def shrunk(pixels: Pixels, longest: int) -> Pixels:
-    """The picture averaged down until its longer side is at most so many pixels."""
+    """The picture averaged down until its longer side is about so many pixels, up to a tenth more.
+
+    First by a whole number, which is many times as fast as by any other.
+    """
     height, width = pixels.shape[:2]
+    whole = max(height, width) // longest
+    if whole > 1:
+        height, width = height // whole, width // whole
+        pixels = cv2.resize(  # type: ignore[assignment]
+            pixels[: height * whole, : width * whole], (width, height), interpolation=cv2.INTER_AREA
+        )
     factor = longest / max(height, width)
-    if factor >= 1:
+    if factor >= 0.9:
         return pixels
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def averaged(pixels: Pixels, factor: int) -> Pixels:
+    """The picture with squares of pixels averaged into one; what is left over at the right and below falls away."""
+    if factor == 1:
+        return pixels
+    height, width = (side // factor for side in pixels.shape[:2])
+    whole = pixels[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def stroke_width(mask: Mask) -> float:

@@ -2,12 +2,14 @@
 
 `ink/cut.py` proposes groups of strokes that may be one sign. All of them are shown to the model at once; what each
 would cost is the negative logarithm of its being a digit, and of which, and what the strokes' geometry speaks against
-it. The cheapest way from the line's left end to its right is found by dynamic programming.
+it. The cheapest way from the line's left end to its right is found by dynamic programming. Strokes that look like no
+digit as they are may be cut apart; their parts are looked at in the same way.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
@@ -15,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..digits.dataset import Images
-from ..ink.cut import Group, Layout, Line, Piece, union
+from ..ink.cut import Group, Layout, Line, cut_apart
+from ..ink.pieces import Piece, union
 from .model import Model, Predictions
 
-SIGN = 3.5  # cost of a "?" that is as high as a digit: what fits digits worse is none
+SIGN = 4.5  # cost of a "?" that is as high as a digit: what fits digits worse is none
 SMALL_SIGN = 0.3  # cost of one that is too low for a digit: a point, a comma, a bar
 SPECK = 1.0  # strokes: what is smaller than this each way, and no digit, is dirt and no sign
 GOOD = 0.8  # cost below which strokes are not cut: a digit of which the model is sure
@@ -33,6 +36,7 @@ FEWEST_NARROW = 0.4  # of the gaps are inside numbers
 WIDEST_GAP = 3.0  # of the line's height: a wider gap parts them whatever is usual
 # One sign is looked for among the largest pieces; bits at the picture's edge count a little.
 LARGEST, AT_EDGE, LEFT_OUT, JOINED, CUT_APART = 4, 0.15, 5.0, 0.4, 1.5
+MOST_CUT = 2  # of the largest pieces that are cut apart
 AGAIN = 0.8  # cost of the ink with its ruling lines
 NEAR_EDGE = 1  # px: what comes nearer to the edge touches it
 
@@ -66,33 +70,68 @@ class Sign:
         return EACH - math.log(max(LEAST_SHARE, self.confidence)) + math.log1p(math.exp(min(strange, 30)))
 
 
-def choose_signs(layout: Layout, model: Model) -> list[list[Sign]]:
-    """The signs of each line of writing, from left to right; dirt is left out.
+@dataclass(frozen=True)
+class _Way:
+    """One way to read pieces first … last of a line: as one sign, or cut apart as several."""
 
-    Cuts through strokes are only tried where the strokes as they are look like no digit.
-    """
-    places = [(line, group) for line in layout.lines for group in line.groups if not group.cut]
-    signs = _shown(places, layout, model)
-    good: dict[Line, set[int]] = {line: set() for line in layout.lines}
+    first: int
+    last: int
+    cost: float
+    signs: tuple[Sign, ...]
+
+
+def choose_signs(layout: Layout, model: Model) -> list[list[Sign]]:
+    """The signs of each line of writing, from left to right; dirt is left out."""
+    signs = _shown([(layout, line, group) for line in layout.lines for group in line.groups], model)
+    ways: dict[Line, list[_Way]] = {line: [] for line in layout.lines}
     for sign in signs:
-        if sign.cost + sign.group.cost < GOOD:
-            good[sign.line] |= set(range(sign.group.first, sign.group.last + 1))
-    places = [
-        (line, group) for line in layout.lines for group in line.groups if group.cut and group.first not in good[line]
+        ways[sign.line].append(_as_way(sign))
+    for line, way in _cut_ways(layout, ways, model):
+        ways[line].append(way)
+    rows = [
+        _without_dirt(list(_cheapest(len(line.pieces), ways[line]).signs), layout.ink.stroke) for line in layout.lines
     ]
-    signs += _shown(places, layout, model)
-    rows = []
-    for line in layout.lines:
-        row = _cheapest_path(line, [sign for sign in signs if sign.line is line])
-        rows.append(_without_dirt(row, layout.ink.stroke))
     usual = max((line.height for line, row in zip(layout.lines, rows, strict=True) if len(row) > 2), default=0.0)
     return [row for row in rows if row and (len(row) > 2 or row[0].line.height >= LONE * usual)]
 
 
-def _shown(places: list[tuple[Line, Group]], layout: Layout, model: Model) -> list[Sign]:
+def _cut_ways(layout: Layout, ways: dict[Line, list[_Way]], model: Model) -> Iterator[tuple[Line, _Way]]:
+    """For each piece that looks like no digit, as it is or joined with others, the best way to cut it apart."""
+    cuts: list[tuple[Line, int, Layout]] = []
+    for line in layout.lines:
+        good = {index for way in ways[line] if way.cost < GOOD for index in range(way.first, way.last + 1)}
+        for index in set(range(len(line.pieces))) - good:
+            parts = cut_apart(layout, line, index)
+            if parts is not None:
+                cuts.append((line, index, parts))
+    signs = _shown([(parts, parts.lines[0], group) for *_, parts in cuts for group in parts.lines[0].groups], model)
+    for line, index, parts in cuts:
+        own = [_as_way(sign) for sign in signs if sign.line is parts.lines[0]]
+        best = _cheapest(len(parts.lines[0].pieces), own)
+        if best.signs:
+            yield line, replace(best, first=index, last=index)
+
+
+def _as_way(sign: Sign) -> _Way:
+    cost = sign.group.cost + (SMALL_SIGN if sign.group.small else min(sign.cost, SIGN))
+    return _Way(sign.group.first, sign.group.last, cost, (sign,))
+
+
+def _cheapest(count: int, ways: list[_Way]) -> _Way:
+    """The ways one after another that cover so many pieces at the least cost in sum; without signs if none do."""
+    best = [_Way(0, -1, 0.0, ()), *(_Way(0, place, math.inf, ()) for place in range(count))]
+    for way in sorted(ways, key=lambda way: way.first):
+        before = best[way.first]
+        if before.cost + way.cost < best[way.last + 1].cost:
+            best[way.last + 1] = _Way(0, way.last, before.cost + way.cost, before.signs + way.signs)
+    return best[count]
+
+
+def _shown(places: list[tuple[Layout, Line, Group]], model: Model) -> list[Sign]:
     if not places:
         return []
-    return _said(places, np.array([layout.glyph(line, group) for line, group in places]), model)
+    glyphs = np.array([layout.glyph(line, group) for layout, line, group in places])
+    return _said([(line, group) for _, line, group in places], glyphs, model)
 
 
 def _said(places: list[tuple[Line, Group]], glyphs: Images, model: Model) -> list[Sign]:
@@ -102,24 +141,6 @@ def _said(places: list[tuple[Line, Group]], glyphs: Images, model: Model) -> lis
         Sign(line, group, glyphs[index], said.probabilities[index], float(novelty[index]))
         for index, (line, group) in enumerate(places)
     ]
-
-
-def _cheapest_path(line: Line, signs: list[Sign]) -> list[Sign]:
-    """Signs that cover the line's pieces one after another at the least cost in sum."""
-    count = len(line.pieces)
-    best = [0.0] + [math.inf] * count
-    last: list[Sign | None] = [None] * (count + 1)
-    for sign in sorted(signs, key=lambda sign: sign.group.first):
-        group = sign.group
-        cost = best[group.first] + group.cost + (SMALL_SIGN if group.small else min(sign.cost, SIGN))
-        if cost < best[group.last + 1]:
-            best[group.last + 1], last[group.last + 1] = cost, sign
-    path: list[Sign] = []
-    place = count
-    while (before := last[place]) is not None:
-        path.append(before)
-        place = before.group.first
-    return path[::-1]
 
 
 def _without_dirt(row: list[Sign], stroke: float) -> list[Sign]:
@@ -154,50 +175,53 @@ def _one_of(layout: Layout, model: Model) -> tuple[float, Sign]:
     """What the one digit costs, and the digit, merged of its strokes; bits of lines and neighbours are left out.
 
     Every proposed sign is tried, every choice of the largest pieces, all pieces and all that keep off the edge. What
-    counts is what the model says, how much of the ink would be left out, and how many strokes cut apart or joined.
+    counts is what the model says, how much of the ink would be left out, and how many strokes are joined. If that is
+    no digit, the largest pieces are cut apart.
     """
     pieces = [piece for line in layout.lines for piece in line.pieces]
-    weights = {piece: _weight(piece, layout.labels.shape) for piece in pieces}
-    places = [(line, group) for line in layout.lines for group in line.groups]
-    members = [frozenset(line.pieces[group.first : group.last + 1]) for line, group in places]
-    largest = sorted(pieces, key=lambda piece: -weights[piece])[:LARGEST]
-    more = [frozenset(some) for size in range(2, LARGEST + 1) for some in combinations(largest, size)]
-    more += [frozenset(pieces), frozenset(piece for piece in pieces if weights[piece] == piece.area)]
-    for some in dict.fromkeys(more):
-        if len(some) > 1 and some not in members:
-            whole = union(sorted(some, key=lambda piece: piece.box))
-            places.append((layout.lines[0], Group(0, 0, whole.box, 0.0)))
-            members.append(some)
-    glyphs = [
-        layout.glyph_of([label for piece in some for label in piece.labels], place[1].box)
-        for some, place in zip(members, places, strict=True)
-    ]
-    signs = _said(places, np.array(glyphs), model)
+    weights = {piece: _weight(piece, layout) for piece in pieces}
     total = sum(weights.values())
-    shares = [sum(weights[piece] for piece in some) / total for some in members]
-    costs = [
-        sign.cost + LEFT_OUT * (1 - share) + _strokes_cost(some, layout.lines)
-        for sign, share, some in zip(signs, shares, members, strict=True)
+    largest = sorted(pieces, key=lambda piece: -weights[piece])[:LARGEST]
+    choices = [line.pieces[group.first : group.last + 1] for line in layout.lines for group in line.groups]
+    choices += [some for size in range(2, LARGEST + 1) for some in combinations(largest, size)]
+    choices += [tuple(pieces), tuple(piece for piece in pieces if weights[piece] == piece.area)]
+    distinct = [tuple(some) for some in dict.fromkeys(map(frozenset, choices)) if some]
+    places = [(layout.lines[0], Group(0, 0, union(some).box, JOINED * (len(some) - 1))) for some in distinct]
+    signs = _said(places, np.array([layout.glyph_of(union(some)) for some in distinct]), model)
+    found = [
+        _costed(sign, sum(weights[piece] for piece in some) / total) for sign, some in zip(signs, distinct, strict=True)
     ]
-    best = int(np.argmin(costs))
-    return costs[best], replace(signs[best], share=shares[best])
+    if min(cost for cost, _ in found) >= GOOD:
+        for line in layout.lines:
+            for index, piece in enumerate(line.pieces):
+                parts = cut_apart(layout, line, index) if piece in largest[:MOST_CUT] else None
+                if parts is not None:
+                    found += _parts_as_one(parts, weights[piece] / total, model)
+    return min(found, key=lambda each: each[0])
 
 
-def _strokes_cost(some: frozenset[Piece], lines: tuple[Line, ...]) -> float:
-    """What speaks against these pieces being one sign: strokes cut apart from others, and loose ones joined."""
-    cost = -JOINED
-    for line in lines:
-        for before, piece in zip((None, *line.pieces), line.pieces, strict=False):
-            if piece.cut_before is None or before is None:
-                cost += JOINED * (piece in some)
-            elif (piece in some) != (before in some):
-                cost += CUT_APART
-    return cost
+def _costed(sign: Sign, share: float) -> tuple[float, Sign]:
+    """What a sign costs as the only one, with its share of the ink."""
+    return sign.cost + sign.group.cost + LEFT_OUT * (1 - share), replace(sign, share=share)
 
 
-def _weight(piece: Piece, shape: tuple[int, ...]) -> float:
+def _parts_as_one(parts: Layout, share: float, model: Model) -> Iterator[tuple[float, Sign]]:
+    """Each run of the parts of a piece, which has a share of the ink, as the only sign."""
+    line = parts.lines[0]
+    area = sum(part.area for part in line.pieces)
+    for sign in _shown([(parts, line, group) for group in line.groups], model):
+        first, last = sign.group.first, sign.group.last
+        own = sum(part.area for part in line.pieces[first : last + 1])
+        ends = int(first > 0) + int(last + 1 < len(line.pieces))
+        cost, costed = _costed(sign, share * own / area)
+        yield cost - sign.group.cost + CUT_APART * ends, costed
+
+
+def _weight(piece: Piece, layout: Layout) -> float:
+    """Its area, of which little counts if the piece touches the edge."""
     x0, y0, x1, y1 = piece.box
-    touches = min(x0, y0, shape[1] - x1, shape[0] - y1) <= NEAR_EDGE
+    height, width = layout.labels.shape
+    touches = min(x0, y0, width - x1, height - y1) <= NEAR_EDGE
     return piece.area * (AT_EDGE if touches else 1.0)
 
 

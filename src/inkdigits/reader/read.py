@@ -36,7 +36,7 @@ LEAST_CONFIDENCE = 0.5  # of a model that brings no threshold
 BLANK_SPAN = 8  # grey levels that a blank digit image may span
 LEAST_SHARE = 0.5  # of the ink, under `one`: where the digit has less there is something else too
 # A page is taken for turned if at least LEAST_SIGNS signs are on it, most are unreadable, and most are not when turned.
-LEAST_SIGNS, MOSTLY_NOT, MOSTLY = 4, 0.5, 0.8
+LEAST_SIGNS, MOSTLY_NOT, MOSTLY = 6, 0.5, 0.8
 
 
 @dataclass(frozen=True, eq=False)

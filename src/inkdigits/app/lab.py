@@ -1,0 +1,230 @@
+"""The verbs of the lab: train, evaluate, explain, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..nets.catalogue import NETWORKS, TARGETS, parse_setting, settings_for
+from .options import FILE, NET, SOURCE, fail, say, shared, to_json
+
+
+@click.command()
+@click.argument("source", type=SOURCE, required=False)
+@click.option("--net", type=NET, help="Which network.  [default: fast]")
+@click.option("--target", metavar="|".join(TARGETS), help="Test accuracy that the preset of fast is made for.")
+@click.option("-o", "--output", type=FILE, help="Run folder.  [default: runs/NET-SEED]")
+@click.option("--extra", type=SOURCE, multiple=True, metavar="SOURCE", help="More digits to train on; repeatable.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run in -o.")
+@click.option("--force", is_flag=True, help="Replace the earlier run in -o.")
+@click.option("--from-config", type=FILE, metavar="FILE", help="Repeat the run that wrote this config.json.")
+@click.option("--seed", type=int, help="Seed of weights, order and augmentation.  [default: 0]")
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute.  [default: auto]")
+@click.option("--epochs", type=float, help="Passes over the training digits.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Any other setting; repeatable.")
+@click.option("--list", "list_nets", is_flag=True, help="List the networks and stop.")
+@click.option("--settings", "list_settings", is_flag=True, help="List the settings of the chosen network and stop.")
+@shared()
+def train(
+    source: str | None,
+    net: str | None,
+    target: str | None,
+    output: Path | None,
+    extra: tuple[str, ...],
+    resume: bool,
+    force: bool,
+    from_config: Path | None,
+    changes: tuple[str, ...],
+    list_nets: bool,
+    list_settings: bool,
+    quiet: bool,
+    as_json: bool,
+    threads: int | None,
+    **named: Any,
+) -> None:
+    """Train a network on SOURCE (MNIST's training part) and write a run folder.
+
+    Part of the digits is held out; the test set is never opened. The folder gets the model as an ONNX file, settings,
+    history, a checkpoint and metrics. Ctrl-C leaves a run that --resume goes on with.
+
+    \b
+    inkdigits train
+    inkdigits train train.csv -o runs/kaggle
+    inkdigits train --target 99.0
+    inkdigits train --net b-regularised --seed 3 --set dropout=0.3 --set weight_decay=1e-4
+    inkdigits train --resume -o runs/kaggle
+    """
+    if list_nets:
+        click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
+        return
+    settings = dict(parse_setting(change) for change in changes)
+    settings |= {name: value for name, value in named.items() if value is not None}
+    if list_settings:
+        chosen = settings_for(net or "fast", target=target, **settings).as_dict()
+        click.echo(to_json(chosen) if as_json else "\n".join(f"{name:18}{value}" for name, value in chosen.items()))
+        return
+    if not (resume or from_config):
+        # Before PyTorch is loaded: a misspelt name is answered at once.
+        settings_for(net or "fast", target=target, **settings)
+    from ..nets.train import train as run_training
+
+    run = run_training(
+        source,
+        net=net,
+        target=target,
+        output=output,
+        extra=extra,
+        resume=resume,
+        force=force,
+        from_config=from_config,
+        threads=threads,
+        say=say,
+        progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
+        **settings,
+    )
+    click.echo(to_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
+    say(f"next: inkdigits evaluate {run.folder}")
+
+
+@click.command()
+@click.argument("model")
+@click.argument("source", type=SOURCE, default="mnist")
+@click.option("-o", "--output", type=FILE, help="Folder for metrics.json and report.html.  [default: the run folder]")
+@click.option("--against", metavar="MODEL2", help="A second model for the same digits (McNemar's test).")
+@click.option("--shift", is_flag=True, help="Also corrupted digits, digits of other people and what is no digit.")
+@click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
+@shared()
+def evaluate(
+    model: str,
+    source: str,
+    output: Path | None,
+    against: str | None,
+    shift: bool,
+    input_scale: str | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure MODEL on the labelled digits of SOURCE (MNIST's test part).
+
+    Accuracy with its interval, per class, calibration, what it would refuse, which digits it gets wrong: metrics.json
+    and report.html. MODEL is a run folder, an .onnx file or the name of a shipped model. --shift takes another minute:
+    fifteen corruptions (MNIST-C), UCI's digits, clothes, noise, textures, turned and mirrored digits.
+
+    \b
+    inkdigits evaluate runs/fast-0
+    inkdigits evaluate reader --shift -o results
+    inkdigits evaluate runs/fast-0 --against runs/b-regularised-0
+    inkdigits evaluate other.onnx my-digits.csv -o results
+    """
+    from ..lab.evaluate import evaluate as run_evaluation
+
+    if shift:
+        say("on worse images too: this takes about a minute")
+    result = run_evaluation(
+        model, source, output=output, against=against, shift=shift, threads=threads, input_scale=input_scale
+    )
+    shifted = {"shift": result.shift.as_dict()} if result.shift else {}
+    click.echo(to_json(result.as_dict() | shifted) if as_json else result.text())
+    for line in result.warnings():
+        say(line)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for the pictures, report.html and JSON.")
+@click.option("--one", is_flag=True, help="Each picture holds exactly one digit.")
+@click.option(
+    "--training", type=SOURCE, metavar="SOURCE", help="Where similar digits are looked for.  [default: its own]"
+)
+@click.option("--among", type=click.IntRange(1), help="At most so many of them, evenly spaced.  [default: 10000]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random masks.")
+@click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
+@shared()
+def explain(
+    model: str,
+    pictures: tuple[str, ...],
+    output: Path,
+    one: bool,
+    training: str | None,
+    among: int | None,
+    seed: int,
+    input_scale: str | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Show why MODEL reads each digit as it does.
+
+    For every digit a picture: what the model saw, where it looked, the least ink that would make it another digit, the
+    training digits most like it, how sure it is of each digit. PICTURE is a photograph, scan or drawing, or digits of
+    a source by number, counted from 0: SOURCE#4, SOURCE#0,2,10-19, or SOURCE#wrong for the surest mistakes. Takes three
+    seconds a digit.
+
+    \b
+    inkdigits explain reader mnist:test#1901,2130 -o why
+    inkdigits explain runs/fast-0 mnist:test#wrong -o mistakes
+    inkdigits explain other.onnx photo.jpg --one -o why
+    """
+    from ..lab.explain import AMONG
+    from ..lab.explain import explain as run_explanation
+
+    result = run_explanation(
+        model,
+        pictures,
+        output=output,
+        one=one,
+        training=training,
+        among=among or AMONG,
+        seed=seed,
+        threads=threads,
+        input_scale=input_scale,
+        say=say,
+    )
+    click.echo(to_json(result.as_dict()) if as_json else result.text())
+    for error in result.unread:
+        fail(error, 1)
+    return 1 if result.unread else 3 if result.empty else 0
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--to", metavar="FORMAT", required=True, help="onnx-fp32, onnx-fp16, onnx-int8, openvino or openvino-fp16."
+)
+@click.option("-o", "--output", type=FILE, required=True, help="The file: .onnx, or .xml for OpenVINO.")
+@click.option(
+    "--check", type=SOURCE, default="mnist", metavar="SOURCE", help="Digits to count errors on.  [default: mnist]"
+)
+@click.option("--force", is_flag=True, help="Write it even if it answers otherwise than the original.")
+@shared()
+def export(
+    model: str,
+    to: str,
+    output: Path,
+    check: str,
+    force: bool,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Write MODEL in another format or precision, and compare the two.
+
+    The answers to 5,000 digits held out of MNIST's training part must be the original's, or nothing is written. Size,
+    errors on MNIST's test part and speed stand beside the original's. 8-bit numbers get their ranges from 1,000
+    training digits. All but OpenVINO's are read like any other model: -m fast-int8.onnx.
+
+    \b
+    inkdigits export runs/fast-0 --to onnx-int8 -o fast-int8.onnx
+    inkdigits export reader --to openvino -o reader.xml
+    """
+    from ..nets.convert import export as run_export
+
+    result = run_export(model, to=to, output=output, check=check, force=force, threads=threads)
+    click.echo(to_json(result.as_dict()) if as_json else result.text())
+    for failing in result.failing:
+        say(f"warning: {failing}")

@@ -1,0 +1,163 @@
+"""Lines of writing are found and ordered, strokes of one sign belong together, and touching ones may be parted."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support import alike
+
+from inkdigits.digits.dataset import Digits
+from inkdigits.ink.cut import Layout, cut_apart, find_signs
+from inkdigits.ink.levels import Pixels
+from inkdigits.ink.light import Ink, find_ink
+from inkdigits.ink.seams import split_points
+
+
+def inked(mask: NDArray[np.bool_], stroke: float = 5.0) -> Ink:
+    """Ink of full strength where the mask says."""
+    return Ink(np.where(mask, np.uint8(255), np.uint8(0)), mask, np.zeros_like(mask), stroke)
+
+
+def written(rows: list[str], digits: Digits, gap: int = 6) -> NDArray[np.bool_]:
+    """Digits of the given labels, 40 pixels high, on lines one under another; a space is as wide as a digit."""
+    labels = digits.need_labels("write them")
+    canvas = np.zeros((80 * len(rows), 60 * max(map(len, rows))), np.bool_)
+    for line, text in enumerate(rows):
+        left = 10
+        for sign in text:
+            if sign == " ":
+                left += 30
+                continue
+            image = digits.images[np.flatnonzero(labels == int(sign))[0]]
+            used = np.flatnonzero(image.max(axis=0) > 100)
+            large = cv2.resize(image[4:24, used[0] : used[-1] + 1], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+            place = canvas[80 * line + 20 : 80 * line + 60, left : left + large.shape[1]]
+            place |= large > 115
+            left += large.shape[1] + gap
+    return canvas
+
+
+def count(layout: Layout) -> list[int]:
+    return [len(line.pieces) for line in layout.lines]
+
+
+def test_lines_are_found_and_ordered(few: Digits) -> None:
+    layout = find_signs(inked(written(["0123", "67", "98 23"], few)))
+    assert count(layout) == [4, 2, 4]
+    tops = [line.pieces[0].box[1] for line in layout.lines]
+    assert tops == sorted(tops)
+    for line in layout.lines:
+        middles = [piece.box[0] + piece.box[2] for piece in line.pieces]
+        assert middles == sorted(middles)
+
+
+def test_slanting_lines_are_followed(few: Digits) -> None:
+    mask = written(["01236789", "98763210"], few)
+    height, width = mask.shape
+    slant = cv2.warpAffine(
+        mask.view(np.uint8), np.array([[1, 0, 0], [0.08, 1, 0]], np.float32), (width, height + round(0.08 * width))
+    )
+    assert count(find_signs(inked(slant > 0))) == [8, 8]
+
+
+def test_nothing_has_no_lines() -> None:
+    assert find_signs(inked(np.zeros((50, 50), np.bool_))).lines == ()
+
+
+def test_specks_are_dropped(few: Digits) -> None:
+    mask = written(["012"], few)
+    mask[5, 5] = mask[40:42, 100] = True
+    assert count(find_signs(inked(mask))) == [3]
+
+
+def test_the_loose_bar_of_a_five_belongs_to_it() -> None:
+    canvas = np.zeros((100, 100), np.uint8)
+    cv2.polylines(canvas, [np.array([[35, 30], [35, 50], [60, 52], [62, 75], [35, 80]])], False, 1, 5)
+    cv2.line(canvas, (44, 20), (70, 20), 1, 5)
+    layout = find_signs(inked(canvas > 0))
+    assert count(layout) == [1]
+    assert layout.lines[0].pieces[0].box[3] - layout.lines[0].pieces[0].box[1] > 60
+
+
+def test_a_point_is_a_small_sign_and_dirt_above_is_none(few: Digits) -> None:
+    mask = written(["3 1"], few)
+    used = np.flatnonzero(mask.any(axis=0))
+    gaps = np.flatnonzero(np.diff(used) > 10)
+    middle = int(used[gaps[0]] + used[gaps[0] + 1]) // 2
+    point, dirt = mask.copy(), mask.copy()
+    point[53:60, middle - 3 : middle + 4] = True
+    dirt[22:29, middle - 3 : middle + 4] = True
+    assert count(find_signs(inked(point))) == [3]
+    assert [group.small for group in find_signs(inked(point)).lines[0].groups if group.first == group.last] == [
+        False, True, False
+    ]  # fmt: skip
+    assert count(find_signs(inked(dirt))) == [2]
+
+
+def test_touching_digits_are_offered_apart(few: Digits) -> None:
+    mask = written(["00"], few, gap=-2)
+    layout = find_signs(inked(mask))
+    assert count(layout) == [1]
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    line = parts.lines[0]
+    whole = layout.lines[0].pieces[0]
+    halves = [group for group in line.groups if abs(group.width - whole.width / 2) < 0.15 * whole.width]
+    assert any(group.first == 0 for group in halves)
+    assert any(group.last == len(line.pieces) - 1 for group in halves)
+    assert sum(part.area for part in line.pieces) == whole.area
+    assert parts.glyph(line, line.groups[0]).shape == (28, 28)
+
+
+def test_a_cut_goes_where_the_ink_is_thin() -> None:
+    mask = np.zeros((30, 74), np.bool_)
+    mask[:, :30] = mask[:, 44:] = True
+    mask[13:17, 30:44] = True
+    sides, crossed = split_points(mask, 4.0)
+    thin = int(np.argmin(crossed))
+    border = np.flatnonzero(np.diff((sides[15] > thin).astype(int)))
+    assert 28 <= border[0] <= 45
+    assert crossed[thin] <= 1.3
+
+
+def test_the_glyph_of_a_sign_holds_nothing_of_its_neighbours(few: Digits) -> None:
+    apart, close = (find_signs(inked(written(["61"], few, gap=gap))) for gap in (40, 3))
+    for layout in (apart, close):
+        assert count(layout) == [2]
+    first, second = (layout.glyph(layout.lines[0], layout.lines[0].groups[0]) for layout in (apart, close))
+    assert np.abs(first.astype(int) - second).mean() < 1
+
+
+def test_a_picture_scaled_or_framed_with_paper_has_the_same_glyphs(few: Digits) -> None:
+    def glyphs(picture: Pixels) -> list[Pixels]:
+        layout = find_signs(find_ink(picture))
+        assert count(layout) == [4]
+        return [
+            layout.glyph(line, group) for line in layout.lines for group in line.groups if group.first == group.last
+        ]
+
+    picture = np.where(written(["2036"], few), np.uint8(40), np.uint8(215))
+    picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.0), np.uint8)
+    larger = np.asarray(cv2.resize(picture, None, fx=1.7, fy=1.7, interpolation=cv2.INTER_CUBIC), np.uint8)
+    framed = np.pad(picture, ((60, 20), (35, 90)), constant_values=215)
+    plain = glyphs(picture)
+    for other in (larger, framed, np.asarray(255 - picture, np.uint8)):
+        for one, changed in zip(plain, glyphs(other), strict=True):
+            assert alike(one, changed) > 0.9
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (300, 3), (13, 17), (40, 900, 3), (60, 60, 3)])
+def test_pictures_of_any_shape_and_content_have_a_layout(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    stripes = np.full(shape, 255, np.uint8)
+    stripes[::3] = 60
+    blocks = np.full(shape, 230, np.uint8)
+    for _ in range(9):
+        top, left = (int(rng.integers(0, side)) for side in shape[:2])
+        blocks[top : top + shape[0] // 3 + 1, left : left + shape[1] // 3 + 1] = rng.integers(0, 255)
+    for picture in (stripes, blocks, np.asarray(rng.integers(0, 256, shape), np.uint8)):
+        layout = find_signs(find_ink(picture))
+        for line in layout.lines:
+            assert all(layout.glyph(line, group).shape == (28, 28) for group in line.groups)

@@ -1,0 +1,134 @@
+"""Ink is found whatever the light, the paper and the pen, and nothing is found where nothing is written."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkdigits.digits.dataset import Digits
+from inkdigits.ink.levels import Pixels
+from inkdigits.ink.light import Ink, find_ink
+from inkdigits.ink.paper import find_paper
+
+SIDE = 200
+
+
+def drawn(strokes: NDArray[np.bool_], ink: object = 40, paper: object = 220) -> Pixels:
+    """A picture of strokes (h, w) in grey levels or colours (3,)."""
+    return np.where(strokes[..., None], np.asarray(ink), np.asarray(paper)).astype(np.uint8).squeeze()
+
+
+def seven(width: int = 8) -> NDArray[np.bool_]:
+    """A 7 in the middle of a square of SIDE pixels."""
+    canvas = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.polylines(canvas, [np.array([[65, 50], [135, 50], [90, 150]])], False, 1, width)
+    return canvas > 0
+
+
+def overlap(ink: Ink, strokes: NDArray[np.bool_]) -> float:
+    """Intersection over union of the mask and the strokes of the whole picture."""
+    full = np.zeros((round(SIDE / ink.scale), round(SIDE / ink.scale)), np.bool_)
+    left, top = (round(corner / ink.scale) for corner in ink.origin)
+    full[top : top + ink.mask.shape[0], left : left + ink.mask.shape[1]] = ink.mask
+    wanted = cv2.resize(strokes.view(np.uint8), full.shape[::-1], interpolation=cv2.INTER_AREA) > 0
+    return float((full & wanted).sum() / (full | wanted).sum())
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [
+        (40, 220),
+        (230, 20),
+        (150, 175),
+        ((20, 40, 160), (245, 240, 120)),
+        ((190, 30, 40), (250, 250, 250)),
+        ((250, 250, 210), (30, 70, 50)),
+    ],
+)
+def test_strokes_are_found_in_any_colour_on_any_paper(ink: object, paper: object) -> None:
+    found = find_ink(drawn(seven(), ink, paper))
+    assert overlap(found, seven()) > 0.8
+    assert 6 <= found.stroke <= 10
+
+
+def test_uneven_light_and_a_shadow_are_no_ink() -> None:
+    light = np.linspace(1, 0.45, SIDE)[None] * np.linspace(1, 0.8, SIDE)[:, None]
+    light[:, 110:] *= 0.6
+    picture = (drawn(seven()).astype(float) * light).astype(np.uint8)
+    assert overlap(find_ink(picture), seven()) > 0.75
+
+
+def test_pencil_beside_marker_survives() -> None:
+    picture = np.full((SIDE, 2 * SIDE), 225, np.uint8)
+    picture[:, :SIDE][seven(14)] = 20
+    picture[:, SIDE:][seven(4)] = 165
+    found = find_ink(picture)
+    columns = np.flatnonzero(found.mask.any(axis=0)) + round(found.origin[0])
+    assert columns.min() < 80
+    assert columns.max() > SIDE + 110
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_plain_picture_is_blank(level: int) -> None:
+    assert find_ink(np.full((120, 90), level, np.uint8)).blank
+    assert find_ink(np.full((30, 40, 3), level, np.uint8)).blank
+
+
+def test_noise_and_a_gradient_are_blank() -> None:
+    rng = np.random.default_rng(0)
+    gradient = np.repeat(np.linspace(60, 230, 160)[None], 120, axis=0)
+    assert find_ink(gradient.astype(np.uint8)).blank
+    assert find_ink(np.clip(gradient + rng.normal(0, 4, gradient.shape), 0, 255).astype(np.uint8)).blank
+
+
+def test_a_dark_photograph_of_white_paper_is_read_inside_the_sheet() -> None:
+    rng = np.random.default_rng(1)
+    table = rng.normal(40, 12, (400, 400)).clip(0, 255)
+    sheet = np.array([[110, 90], [330, 110], [310, 330], [90, 300]], np.int32)
+    inside = np.zeros((400, 400), np.uint8)
+    cv2.fillConvexPoly(inside, sheet, 1)
+    picture = np.where(inside > 0, 200, table).astype(np.uint8)
+    picture[110:310, 100:300][seven(6)] = 60
+    found = find_ink(picture)
+    rows, columns = np.nonzero(found.mask)
+    assert abs(rows.min() + found.origin[1] - 158) <= 8
+    assert abs(columns.max() + found.origin[0] - 237) <= 8
+    assert 0.2 < find_paper(picture).mean() < 0.4
+
+
+def test_a_shadow_is_no_table() -> None:
+    picture = drawn(seven())
+    picture[:, 120:] = picture[:, 120:] * 0.6
+    assert find_paper(picture).all()
+
+
+def test_a_canvas_of_28_pixels_is_enlarged(few: Digits) -> None:
+    found = find_ink(few.images[0])
+    assert found.scale < 0.5
+    assert found.stroke > 3
+
+
+def test_turning_bright_and_dark_changes_nothing(few: Digits) -> None:
+    for image in few.images[:20]:
+        picture = cv2.resize(np.pad(image, 6), (160, 160), interpolation=cv2.INTER_CUBIC)
+        one, other = find_ink(picture), find_ink(255 - picture)
+        assert np.mean(one.mask != other.mask) < 0.01
+
+
+def test_compression_changes_little(few: Digits) -> None:
+    for image in few.images[:20]:
+        picture = 255 - cv2.resize(np.pad(image, 6), (160, 160), interpolation=cv2.INTER_CUBIC)
+        again = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_GRAYSCALE)
+        one, other = find_ink(picture), find_ink(np.asarray(again, np.uint8))
+        areas = int(one.mask.sum()), int(other.mask.sum())
+        assert min(areas) > 0.85 * max(areas)
+
+
+def test_a_large_picture_is_worked_on_at_a_smaller_scale() -> None:
+    large = cv2.resize(drawn(seven()), (3000, 3000), interpolation=cv2.INTER_NEAREST)
+    found = find_ink(large)
+    assert max(found.mask.shape) <= 2048
+    assert found.scale == pytest.approx(2, abs=0.1)
+    assert found.stroke * found.scale == pytest.approx(8 * 15, rel=0.2)
