@@ -4,8 +4,8 @@
 
 Digits are the held-out 5,000 of the training part, half of them worn as in training; strangers are of kinds that the
 training does not make: curves of Lissajous, spirals, stars, superposed digits, digits with their quarters exchanged,
-plasma. The area under the ROC curve of each score on each kind goes to benchmarks/results/novelty.json; the model
-carries the one that wins.
+plasma. The area under the ROC curve of each score on each kind goes to benchmarks/results/novelty.json. The model's
+novelty is the log-odds with the distance to typical features added.
 """
 
 from __future__ import annotations
@@ -95,15 +95,22 @@ def last_layers(model: Model) -> list[tuple[NDArray[np.float32], NDArray[np.floa
 
 
 def scores(model: Model, images: Images, known: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    features = model.predict(images, features=True).features
+    said = model.predict(images, features=True)
+    features = said.features
     assert features is not None
+    assert said.novelty is not None
     (digits, digits_bias), (stranger, stranger_bias) = last_layers(model)
     logits = features @ digits.T + digits_bias
     energy = -np.logaddexp.reduce(logits, 1)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     alike = np.concatenate([np.sort(part @ known.T, 1)[:, -NEAREST] for part in np.array_split(unit, 20)])
     log_odds = (features @ stranger.T + stranger_bias)[:, 0] + energy
-    return {"log-odds of the eleventh class": log_odds, "energy": energy, "distance of features": -alike}
+    return {
+        "log-odds of the eleventh class": log_odds,
+        "energy": energy,
+        "distance of features": -alike,
+        "the model's novelty": said.novelty,
+    }
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """The reader that ships, on real handwriting, on composed pictures, on MNIST, on what is no digit, and by the clock.
 
-    $ .venv/bin/python benchmarks/reader.py [--real DIR] [--only SECTION …] [--sheets DIR] [--quick] [--peers]
+    $ .venv/bin/python benchmarks/reader.py [--real DIR] [--only SECTION …] [--sheets DIR] [--share S] [--peers]
 
 Sections: real (other people's handwriting, if the folder is there), composed (`compose.py`), agreement (MNIST digits
 drawn on paper and read back), mnist (its test part), shift (`evaluate --shift`), nothing (pictures with nothing to
 read), speed, installed (the package alone in an empty environment). `--peers` adds Tesseract, where it is installed.
 Written to benchmarks/results/reader.json, where `--only` replaces the sections that it ran. `--development` composes
-from training digits instead of test digits, to develop with; that and `--quick`, a tenth of the pictures, write
+from training digits instead of test digits, to develop with; that and `--share 0.1`, a tenth of the pictures, write
 nothing.
 """
 
@@ -69,12 +69,12 @@ class Setting:
     real: Path
     part: str
     source: Digits
-    scale: float
+    share: float
     sheets: Path | None
     peers: bool
 
     def count(self, full: int) -> int:
-        return max(4, round(full * self.scale))
+        return max(4, round(full * self.share))
 
     def sheet(self, name: str, outcomes: Sequence[Outcome]) -> None:
         if self.sheets is not None:
@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="write contact sheets of what went wrong")
     parser.add_argument("--model", default="reader")
     parser.add_argument("--development", action="store_true", help="compose from training digits; nothing is written")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the pictures; nothing is written")
+    parser.add_argument("--share", type=float, default=1.0, help="of the composed pictures; under 1 nothing is written")
     parser.add_argument("--peers", action="store_true", help="Tesseract on the same pictures")
     arguments = parser.parse_args()
     if arguments.peers and not tesseract.version():
@@ -297,11 +297,11 @@ def main() -> None:
         real=arguments.real,
         part=part,
         source=load_source(part),
-        scale=0.1 if arguments.quick else 1.0,
+        share=arguments.share,
         sheets=arguments.sheets,
         peers=arguments.peers,
     )
-    keep = not (arguments.development or arguments.quick) and arguments.model == "reader"
+    keep = not arguments.development and arguments.share == 1 and arguments.model == "reader"
     file = RESULTS / "reader.json"
     sections = json.loads(file.read_text(encoding="utf-8"))["sections"] if keep and file.is_file() else {}
     for name in arguments.only:

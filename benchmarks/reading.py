@@ -161,7 +161,7 @@ def _panel(outcome: Outcome) -> Image.Image:
     panel = Image.new("RGB", PANEL, "white")
     draw, font = ImageDraw.Draw(panel), ImageFont.load_default(13)
     reason = f" ({outcome.reading.reason})" if outcome.refused else ""
-    said, true = (text.replace("\n", " / ") for text in (outcome.text, outcome.case.text))
+    said, true = _differing_lines(outcome)
     draw.text((4, 2), f"{outcome.case.name}: {', '.join(outcome.case.groups)}", "grey", font)
     draw.text((4, 18), f"said {said}{reason}"[:75], "red", font)
     draw.text((4, 34), f"true {true}"[:75], "black", font)
@@ -186,6 +186,14 @@ def _panel(outcome: Outcome) -> Image.Image:
                 (at[0], at[1] + 56), f"{sign.confidence:.2f} {sign.novelty:.2f}", "blue", ImageFont.load_default(10)
             )
     return panel
+
+
+def _differing_lines(outcome: Outcome) -> tuple[str, str]:
+    """What was said and what is true; of a page whose lines were found only the lines that differ."""
+    said, true = outcome.text.split("\n"), outcome.case.text.split("\n")
+    if len(said) == len(true) and not outcome.right:
+        said, true = zip(*[pair for pair in zip(said, true, strict=True) if pair[0] != pair[1]], strict=True)
+    return " / ".join(said), " / ".join(true)
 
 
 def _opened(picture: Any) -> Image.Image:

@@ -149,16 +149,23 @@ def reader_table() -> str:
     ]
     for kind, words in (("singles", "one digit"), ("numbers", "a number"), ("pages", "the numbers of a page")):
         best = composed[kind]["best_guess"]["all"]
-        found = _share(best["numbers"]) + f"; {percent(best['digit_error_rate'])} of the digits wrong" if "numbers" in best else _share(best)
+        found = _share(best["numbers"]) if "numbers" in best else _share(best)
+        found += f"; {percent(best['digit_error_rate'])} of the digits wrong" if "numbers" in best else ""
         rows.append([f"composed of MNIST test digits on paper: {words}", found])
     rows.append(["MNIST test digits drawn on paper and read back, the same answer", _share(agreement)])
     mnist, shift = sections["mnist"], sections["shift"]
     rows += [
-        ["MNIST test digits", f"{percent(mnist['accuracy'])}, negative log-likelihood {mnist['negative_log_likelihood']:.4f}"],
+        ["MNIST test digits", percent(mnist["accuracy"])],
+        ["… their negative log-likelihood", f"{mnist['negative_log_likelihood']:.4f}"],
         ["… refused although they are digits", percent(mnist["refusal"]["rate"])],
         ["MNIST-C, mean of 15 corruptions", percent(shift["mean"])],
-        ["… mean of the 6 whose kind was never trained on", percent(shift["mean_held_back"])],
-        ["UCI digits (43 writers of another country)", percent(shift["uci"]["accuracy"])],
+        ["… mean of the 6 whose kind was never trained on", percent(shift["held_back"]["mean"])],
+        ["UCI digits, 8×8 pixels by 13 other writers", percent(shift["uci_digits"]["accuracy"])],
+    ]
+    strangers = shift["not_digits"]
+    rows += [
+        [f"{name.replace('_', ' ')}: AUROC of novelty", f"{found['auroc']:.4f}; {percent(found['rate'])} refused"]
+        for name, found in strangers.items()
     ]
     head = ["", "right"]
     return table(head, rows) + "\n\n" + _machine(result("reader")) + " `make bench-reader`"
