@@ -51,7 +51,7 @@ def test_details_say_how_sure_and_what_is_refused(run: Run, few: Digits, tmp_pat
     for row, confidence, strange in zip(rows, result.predictions.confidence, novelty, strict=True):
         assert float(row["Confidence"]) == pytest.approx(float(confidence), abs=1e-4)
         assert float(row["Novelty"]) == pytest.approx(float(strange), abs=1e-4)
-        assert row["Refused"] == str(int(strange > 0.5))
+        assert row["Refused"] == str(int(strange > 0.5 or confidence < load_model(run.folder).confidence_threshold))
         assert row["Label"] in "0123456789"
     assert sum(int(row["Refused"]) for row in rows) == result.refused
 

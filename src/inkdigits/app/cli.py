@@ -183,7 +183,7 @@ def predict(
 ) -> None:
     """Read every digit of SOURCE and write `ImageId,Label`, ids counting from 1 in the order of the rows.
 
-    The label is always 0…9; --details says which images look unlike a digit. The file is read back and checked.
+    The label is always 0…9; --details says which it would refuse. The file is read back and checked.
 
     \b
     inkdigits predict test.csv -m runs/kaggle -o submission.csv

@@ -38,7 +38,7 @@ class Submission:
     output: the file written, or None.
     model: the model's name; input_scale: how a foreign one is given its pixels, or None.
     source: where the digits came from.
-    refused: how many images are more novel than the model's threshold, or None if it has none.
+    refused: how many images the model would rather not have answered, or None if it cannot say.
     overlap: how many of the images the model was trained on, or None where that is not known.
     accuracy, accuracy_without_overlap: where the source has labels, on all its digits and on those not trained on.
     """
@@ -75,7 +75,7 @@ class Submission:
             written += f" (a foreign model, given its pixels scaled as {self.input_scale!r})"
         lines = [f"{count:,} digits from {self.source} read by {self.model}{written}"]
         if self.refused:
-            lines.append(f"{self.refused:,} of them look unlike a digit; --details marks them")
+            lines.append(f"{self.refused:,} of them it would refuse, as unsure or unlike a digit; --details marks them")
         if self.accuracy is not None:
             lines.append(f"{self.accuracy:.2%} agree with the labels in the file")
         if self.overlap:
