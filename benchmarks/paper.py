@@ -30,7 +30,7 @@ PAPERS = {
 RULES = ((150, 178, 214), (170, 172, 178), (128, 158, 176), (205, 150, 150))  # what lines and squares are printed in
 MARGIN_RULE = (222, 120, 120)
 TABLES = ((52, 36, 26), (38, 40, 44), (84, 62, 44), (24, 26, 30))
-SHADOWS = ("none", "soft", "hard")
+SHADOWS = ("no", "soft", "hard")
 FINEST = 6.0  # pixels; noise with larger features is drawn on a coarser grid
 
 
@@ -134,7 +134,7 @@ def make_light(rng: Generator, shape: tuple[int, int], shadow: str) -> Floats:
     angle = rng.uniform(0, 2 * np.pi)
     light = 1 + rng.uniform(0.0, 0.3) * (x * np.cos(angle) + y * np.sin(angle))
     light -= rng.uniform(0.0, 0.25) * (x * x + y * y)
-    if shadow != "none":
+    if shadow != "no":
         depth = rng.uniform(0.25, 0.45) if shadow == "soft" else rng.uniform(0.25, 0.5)
         light *= 1 - depth * _shade(rng, shape, shadow)
     tint = np.asarray([1, 1, 1], np.float32) + rng.uniform(-0.045, 0.045, 3).astype(np.float32)
@@ -166,7 +166,7 @@ def photograph(
     sheet: Floats,
     points: NDArray[np.float64],
     *,
-    shadow: str = "none",
+    shadow: str = "no",
     tilt: float = 0.05,
     turn: float = 0.06,
     table: bool = False,

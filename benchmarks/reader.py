@@ -99,7 +99,7 @@ def real(setting: Setting) -> dict[str, Any] | None:
     setting.sheet("real-singles-refusing", [outcome for outcome in strict if outcome.refused or not outcome.right])
     setting.sheet("real-numbers", written)
     found = {
-        "folder": str(setting.real),
+        "pictures_of": setting.real.resolve().name,
         "singles": {"best_guess": by_group(best, whole_texts), "refusing": by_group(strict, answered)},
         "numbers": {"best_guess": texts(written), "refusing": answered(careful)},
         "wrong": _wrong(best) + _wrong(written),
