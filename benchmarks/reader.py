@@ -193,7 +193,7 @@ def speed(setting: Setting) -> dict[str, Any]:
     Image.fromarray(page.pixels).save(small, quality=90)
     whole = {}
     for file in (large, small):
-        runs = [timed([*INKDIGITS, "read", file]) for _ in range(PROCESSES)]
+        runs = [timed([*INKDIGITS, "read", "--best-guess", file]) for _ in range(PROCESSES)]
         whole[file.stem] = {
             "pixels": list(Image.open(file).size),
             "seconds": round(statistics.median(seconds for seconds, _ in runs), 3),
