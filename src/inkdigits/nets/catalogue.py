@@ -215,7 +215,7 @@ _FAST = replace(
 
 _READER = Settings(
     batch=128,
-    epochs=28,
+    epochs=40,
     width=48,
     optimiser="adamw",
     beta2=0.99,
@@ -227,7 +227,7 @@ _READER = Settings(
     initialisation="pytorch",
     augmentation="conditions",
     non_digits=0.25,
-    drawn_forms=6_000,
+    drawn_forms=10_000,
 )
 
 _B_REGULARISED = {"epochs": 8, "schedule": "one-cycle", "learning_rate": 0.003}
