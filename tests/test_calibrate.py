@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
 from inkdigits.digits.dataset import Digits
-from inkdigits.nets.calibrate import PROTOTYPES, calibrate, distance, find_prototypes, log_odds, log_sum
+from inkdigits.nets.calibrate import PROTOTYPES, Calibration, calibrate, distance, find_prototypes, log_odds, log_sum
 from inkdigits.nets.catalogue import settings_for
 from inkdigits.nets.export import to_onnx
 from inkdigits.nets.zoo import build
@@ -76,3 +78,49 @@ def test_the_file_scores_novelty_as_the_calibration_does(few: Digits) -> None:
     session = onnxruntime.InferenceSession(to_onnx(network, calibration, {}), providers=["CPUExecutionProvider"])
     (novelty,) = session.run(["novelty"], {"images": few.images})
     assert novelty == pytest.approx(calibration.novelty(logits, features.numpy()), abs=2e-4)
+
+
+def test_the_file_looks_again_at_what_is_strange_as_the_calibration_does(few: Digits) -> None:
+    network = build(settings_for("softmax", non_digits=0.25, initialisation="he-normal")).eval()
+    images = torch.from_numpy(few.images.copy()).unsqueeze(1).float() / 255
+    looks = []
+    with torch.inference_mode():
+        for some in (images, torch.nn.functional.max_pool2d(images, 3, stride=1, padding=1)):
+            features = network[:-1](some)
+            looks.append((network[-1](features).double().numpy() * 0.3, features.numpy()))
+        network[-1].weight *= 0.3
+        network[-1].bias *= 0.3
+    (logits, features), second = looks
+    labels = few.need_labels("test")
+    calibration = calibrate(logits, labels, features, find_prototypes(second[1], labels, seed=0), second=second)
+    assert calibration.second_look
+    usual = float(np.quantile(calibration.score(logits, features), 0.9))
+    # The network has learnt nothing, so no temperature fits; with a low one every difference shows.
+    calibration = replace(calibration, novelty_centre=usual, temperature=0.1)
+    session = onnxruntime.InferenceSession(to_onnx(network, calibration, {}), providers=["CPUExecutionProvider"])
+    (shares,) = session.run(["probabilities"], {"images": few.images})
+    seen = calibration.after_second_look((logits, features), second)
+    expected = torch.softmax(torch.from_numpy(seen) / calibration.temperature, 1).numpy()
+    assert shares == pytest.approx(expected, abs=2e-4)
+    once = torch.softmax(torch.from_numpy(logits[:, :10]) / calibration.temperature, 1).numpy()
+    changed = np.abs(once - expected).max(1) > 1e-3
+    assert 0.05 < changed.mean() < 0.95, "some images are looked at again, others are not"
+    alone = [session.run(["probabilities"], {"images": image[None]})[0][0] for image in few.images[:40]]
+    assert np.array(alone) == pytest.approx(shares[:40], abs=1e-5)
+
+
+def test_a_second_look_counts_only_as_far_as_it_shows_something_more_like_a_digit() -> None:
+    calibration = Calibration(1.0, novelty_centre=0.0, novelty_scale=1.0, second_look=True)
+    nothing = np.zeros((1, 0), np.float32)
+
+    def look(label: int, strange: float) -> tuple[np.ndarray, np.ndarray]:
+        logits = np.full((1, 10), -50.0)
+        logits[0, label] = -strange  # the energy is minus the largest logit here
+        return logits, nothing
+
+    def answer(first: float, second: float) -> int:
+        return int(calibration.after_second_look(look(3, first), look(8, second)).argmax())
+
+    assert answer(3.0, -3.0) == 8
+    assert answer(3.0, 4.0) == 3
+    assert answer(-3.0, -9.0) == 3, "what looks like a digit is not looked at again"

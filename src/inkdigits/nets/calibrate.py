@@ -5,7 +5,7 @@ All of it is fitted on digits that were held out of the training.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,10 +20,15 @@ PROTOTYPES = 10  # typical features of each class
 # deviations. Alone, distance tells clean digits from unseen kinds of strangers better, log-odds worn digits:
 # benchmarks/novelty.py.
 DISTANCE_SHARE = 0.5
+# A second look, at the image with its strokes a pixel thicker each way, counts as far as it shows something that looks
+# more like a digit: as the logistic function of TWICE times by how much the log-odds of novelty are lower, less MARGIN.
+# It counts from DOUBT on, fully from one above it; one clean digit in ten looks that strange.
+TWICE, MARGIN, DOUBT = 2.0, 1.0, -2.0
 SHORTEST = 1e-6  # of features: a vector of nothing but zeros has no direction
 
 Floats = NDArray[np.float32]
 Logits = NDArray[np.float64]
+Look = tuple[Logits, Floats]  # what a network says of images: logits (N, 10 or 11) and features (N, D)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,7 @@ class Calibration:
     least_confidence: below this probability of the likeliest digit an answer is refused as unsure.
     prototypes: float32 (K, D), typical features of length one, or None; `distance_weight` is what one minus the cosine
         of the angle to the nearest of them adds to the score, compared with the log-odds.
+    second_look: whether an image that looks little like a digit is looked at again with thicker strokes.
     """
 
     temperature: float
@@ -47,6 +53,7 @@ class Calibration:
     least_confidence: float = 0.0
     prototypes: Floats | None = None
     distance_weight: float = 0.0
+    second_look: bool = False
 
     def score(self, logits: Logits, features: Floats) -> Logits:
         """How unlike a digit, before it is centred: float64 (N,) of logits (N, 10 or 11) and features (N, D)."""
@@ -57,21 +64,57 @@ class Calibration:
 
     def novelty(self, logits: Logits, features: Floats) -> Logits:
         """The same as a number in 0…1, float64 (N,)."""
-        centred = (self.score(logits, features) - self.novelty_centre) / self.novelty_scale
-        result: Logits = 1 / (1 + np.exp(-centred))
+        return _logistic(self.centred(logits, features))
+
+    def centred(self, logits: Logits, features: Floats) -> Logits:
+        """The log-odds of novelty, float64 (N,): 0 where an answer begins to be refused."""
+        result: Logits = (self.score(logits, features) - self.novelty_centre) / self.novelty_scale
+        return result
+
+    def after_second_look(self, first: Look, second: Look) -> Logits:
+        """The digits' logits (N, 10) with what the second look has shown."""
+        strange = self.centred(*first)
+        share = _logistic(TWICE * (strange - self.centred(*second) - MARGIN)) * np.clip(strange - DOUBT, 0, 1)
+        one, other = (logits[:, :CLASSES] for logits, _ in (first, second))
+        result: Logits = one + share[:, None] * (other - one)
         return result
 
 
 def calibrate(
-    logits: Logits, labels: NDArray[np.uint8], features: Floats | None = None, prototypes: Floats | None = None
+    logits: Logits,
+    labels: NDArray[np.uint8],
+    features: Floats | None = None,
+    prototypes: Floats | None = None,
+    *,
+    second: Look | None = None,
 ) -> Calibration:
     """Fit a calibration on held-out digits: logits (N, 10), or (N, 11) with what is no digit, and labels (N,).
 
     The temperature is the one with the lowest negative log-likelihood. Novelty is the logistic function of the score,
     centred so that half of FALSE_REFUSALS of these digits lie above one half; the other half of them have less than the
-    least confidence. Features (N, D) are needed where there are prototypes.
+    least confidence. Features (N, D) are needed where there are prototypes. `second` is what a second look shows, if
+    there is to be one.
     """
+    score, weight = log_odds(logits), 0.0
+    if prototypes is not None and features is not None:
+        away = distance(features, prototypes)
+        weight = DISTANCE_SHARE * float(score.std()) / max(float(away.std()), 1e-9)
+        score = score + weight * away
+    centre = float(np.quantile(score, 1 - FALSE_REFUSALS / 2))
+    fitted = Calibration(
+        1.0, centre, max(float(score.std()), 1e-6), 0.0, prototypes, weight, second_look=second is not None
+    )
     digits = logits[:, :CLASSES]
+    if second is not None:
+        first = (logits, np.zeros((len(logits), 0), np.float32) if features is None else features)
+        digits = fitted.after_second_look(first, second)
+    temperature = _best_temperature(digits, labels)
+    confidence = np.exp(digits.max(1) / temperature - log_sum(digits / temperature))
+    least = float(np.quantile(confidence, FALSE_REFUSALS / 2))
+    return replace(fitted, temperature=temperature, least_confidence=least)
+
+
+def _best_temperature(digits: Logits, labels: NDArray[np.uint8]) -> float:
     low, high = np.log(0.05), np.log(20.0)
     golden = (np.sqrt(5) - 1) / 2
 
@@ -82,17 +125,7 @@ def calibrate(
     for _ in range(40):  # golden-section search: 40 steps narrow the range to 10⁻⁸
         left, right = high - golden * (high - low), low + golden * (high - low)
         low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    temperature = float(np.exp((low + high) / 2))
-    confidence = np.exp(digits.max(1) / temperature - log_sum(digits / temperature))
-    least = float(np.quantile(confidence, FALSE_REFUSALS / 2))
-
-    score, weight = log_odds(logits), 0.0
-    if prototypes is not None and features is not None:
-        away = distance(features, prototypes)
-        weight = DISTANCE_SHARE * float(score.std()) / max(float(away.std()), 1e-9)
-        score = score + weight * away
-    centre = float(np.quantile(score, 1 - FALSE_REFUSALS / 2))
-    return Calibration(temperature, centre, max(float(score.std()), 1e-6), least, prototypes, weight)
+    return float(np.exp((low + high) / 2))
 
 
 def find_prototypes(features: Floats, labels: NDArray[np.uint8], *, seed: int) -> Floats:
@@ -131,6 +164,11 @@ def log_sum(logits: Logits) -> Logits:
     """log Σ exp of each row (N, K)."""
     top = logits.max(1)
     result: Logits = top + np.log(np.exp(logits - top[:, None]).sum(1))
+    return result
+
+
+def _logistic(values: Logits) -> Logits:
+    result: Logits = 1 / (1 + np.exp(-values))
     return result
 
 

@@ -71,6 +71,7 @@ class Settings:
         eleventh class; 0 for none.
     drawn_forms: digits drawn stroke by stroke in forms that MNIST hardly has (a 1 with a long upstroke, a barred 7 …)
         and added to the training part.
+    second_look: whether the model looks at an image that hardly seems a digit again with thicker strokes.
     label_smoothing: probability moved from the label to the ten classes.
     averaging: decay per step of an exponential average of the weights, which then is the result; 0 for none.
     validation: digits held out of the training part, chosen by `split_seed`.
@@ -101,6 +102,7 @@ class Settings:
     elastic: float = 1.5
     non_digits: float = 0.0
     drawn_forms: int = 0
+    second_look: bool = False
     label_smoothing: float = 0.0
     averaging: float = 0.0
     validation: int = 5_000
@@ -228,6 +230,7 @@ _READER = Settings(
     augmentation="conditions",
     non_digits=0.25,
     drawn_forms=10_000,
+    second_look=True,
 )
 
 _B_REGULARISED = {"epochs": 8, "schedule": "one-cycle", "learning_rate": 0.003}

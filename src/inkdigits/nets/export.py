@@ -19,7 +19,7 @@ from torch import nn
 
 from ..digits.dataset import CLASSES
 from ..errors import ModelError
-from .calibrate import SHORTEST, Calibration
+from .calibrate import DOUBT, MARGIN, SHORTEST, TWICE, Calibration
 
 OPSET = 17
 IR_VERSION = 8  # read by every ONNX Runtime since 1.10
@@ -48,6 +48,21 @@ class Graph:
         self.flow = result
         return result
 
+    def repeat(self, nodes: list[onnx.NodeProto], start: str, flow: str) -> dict[str, str]:
+        """Append nodes once more, what follows from `start` now from `flow`; gives each tensor's second name."""
+        second = {start: flow}
+        for node in nodes:
+            if any(name in second for name in node.input):
+                copied = onnx.NodeProto()
+                copied.CopyFrom(node)
+                del copied.input[:], copied.output[:]
+                copied.input.extend(second.get(name, name) for name in node.input)
+                for name in node.output:
+                    second[name] = f"{name}.again"
+                copied.output.extend(second[name] for name in node.output)
+                self.nodes.append(copied)
+        return second
+
 
 def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str, str]) -> bytes:
     """The network as the bytes of an ONNX file.
@@ -64,6 +79,7 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
     graph.add("Cast", to=TensorProto.FLOAT)
     graph.add("Mul", graph.weight(np.float32(1 / 255), "scale"))
     graph.add("Unsqueeze", graph.weight(np.array([1], np.int64), "axes"))
+    pixels = graph.flow
     *body, last = _without_dropout(network)
     for index, layer in enumerate(body):
         following = body[index + 1] if index + 1 < len(body) else None
@@ -72,10 +88,7 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
     features = graph.add("Identity", output="features")
     digits, stranger = _split_classes(last)
     width = _write_linear(graph, digits)
-    temperature = graph.weight(np.float32(calibration.temperature), "temperature")
     logits = graph.flow
-    graph.add("Div", temperature)
-    graph.add("Softmax", output="probabilities", axis=1)
     novelty = graph.add("Neg", after=graph.add("ReduceLogSumExp", after=logits, axes=[1], keepdims=0))
     if stranger is not None:
         graph.flow = features
@@ -93,8 +106,12 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
         graph.add("Add", novelty)
     # sigmoid((score − centre) / scale)
     graph.add("Sub", graph.weight(np.float32(calibration.novelty_centre - calibration.distance_weight), "centre"))
-    graph.add("Div", graph.weight(np.float32(calibration.novelty_scale), "spread"))
+    strange = graph.add("Div", graph.weight(np.float32(calibration.novelty_scale), "spread"))
     graph.add("Sigmoid", output="novelty")
+    if calibration.second_look:
+        logits = _write_second_look(graph, pixels, logits, strange)
+    graph.add("Div", graph.weight(np.float32(calibration.temperature), "temperature"), after=logits)
+    graph.add("Softmax", output="probabilities", axis=1)
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -114,6 +131,36 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
     helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _write_second_look(graph: Graph, pixels: str, logits: str, strange: str) -> str:
+    """`Calibration.after_second_look`, for those images alone that are strange enough; gives the new logits.
+
+    A second look costs as much as the first, and few images need it. One is always taken, the strangest, since not
+    every runtime can do with none.
+    """
+    shown = list(graph.nodes)
+    least = graph.add("Min", graph.weight(np.float32(DOUBT), "doubt"), after=graph.add("ReduceMax", after=strange))
+    rows = graph.add("NonZero", after=graph.add("GreaterOrEqual", least, after=strange))
+    rows = graph.add("Squeeze", graph.weight(np.array([0], np.int64), "axes"))
+    graph.add("Gather", rows, after=pixels, axis=0)
+    thicker = graph.add("MaxPool", kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1])
+    again = graph.repeat(shown, pixels, thicker)
+    first = graph.add("Gather", rows, after=strange, axis=0)
+    graph.add("Sub", again[strange])
+    graph.add("Sub", graph.weight(np.float32(MARGIN), "margin"))
+    graph.add("Mul", graph.weight(np.float32(TWICE), "twice"))
+    share = graph.add("Sigmoid")
+    graph.add("Sub", graph.weight(np.float32(DOUBT), "doubt"), after=first)
+    graph.add("Clip", graph.weight(np.float32(0), "none"), graph.weight(np.float32(1), "all"))
+    graph.add("Mul", share)
+    share = graph.add("Unsqueeze", graph.weight(np.array([1], np.int64), "axes"))
+    one = graph.add("Gather", rows, after=logits, axis=0)
+    graph.add("Sub", one, after=again[logits])
+    graph.add("Mul", share)
+    seen = graph.add("Add", one)
+    places = graph.add("Unsqueeze", graph.weight(np.array([1], np.int64), "axes"), after=rows)
+    return graph.add("ScatterND", places, seen, after=logits)
 
 
 def _split_classes(last: nn.Module) -> tuple[nn.Module, nn.Module | None]:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..digits.dataset import CLASSES, Digits, data_hash, join, overlap, pixel_hashes
 from ..digits.files import write_whole
@@ -42,7 +41,7 @@ try:
     from tqdm import tqdm
 
     from . import export, run, zoo
-    from .calibrate import Calibration, calibrate, find_prototypes
+    from .calibrate import Calibration, Look, calibrate, find_prototypes
     from .conditions import FAMILIES
     from .fit import EVALUATION_BATCH, Training
 except ModuleNotFoundError as error:
@@ -285,9 +284,10 @@ def _finish(
     features = prototypes = None
     if settings.non_digits:
         known = join([kept.sample(TRAIN_SAMPLE), *training.drawn], "known digits")
-        prototypes = find_prototypes(_features(network, known), known.need_labels("train on"), seed=settings.seed)
-        features = _features(network, held)
-    calibration = calibrate(logits, labels, features, prototypes)
+        prototypes = find_prototypes(_look(network, known)[1], known.need_labels("train on"), seed=settings.seed)
+        features = _look(network, held)[1]
+    second = _look(network, held, thicker=True) if settings.second_look else None
+    calibration = calibrate(logits, labels, features, prototypes, second=second)
     licence, metadata = _metadata(
         training, plan, calibration, float((logits[:, :CLASSES].argmax(1) == labels).mean()), len(labels)
     )
@@ -363,26 +363,30 @@ def _metadata(
     return licence, metadata
 
 
-def _features(network: torch.nn.Sequential, digits: Digits) -> NDArray[np.float32]:
-    """What goes into the last layer, float32 (N, D)."""
+def _look(network: torch.nn.Sequential, digits: Digits, *, thicker: bool = False) -> Look:
+    """What the network says of digits, as they are or with strokes a pixel thicker each way."""
+    logits, features = [], []
     with torch.inference_mode():
-        parts = [
-            network[:-1](torch.from_numpy(part).unsqueeze(1).float() / 255)
-            for part in np.array_split(digits.images, max(1, len(digits) // EVALUATION_BATCH))
-        ]
-    return torch.cat(parts).numpy()
+        for part in np.array_split(digits.images, max(1, len(digits) // EVALUATION_BATCH)):
+            images = torch.from_numpy(part).unsqueeze(1).float() / 255
+            if thicker:
+                images = torch.nn.functional.max_pool2d(images, 3, stride=1, padding=1)
+            features.append(network[:-1](images))
+            logits.append(network[-1](features[-1]))
+    return torch.cat(logits).double().numpy(), torch.cat(features).numpy()
 
 
 def _check_parity(network: torch.nn.Sequential, calibration: Calibration, model: Model, digits: Digits) -> None:
     """ModelError unless the file says of `digits` what the network says."""
     said = model.predict(digits.images, features=True)
-    features = _features(network, digits)
-    with torch.inference_mode():
-        logits = network[-1](torch.from_numpy(features))
+    logits, features = _look(network, digits)
+    seen = logits[:, :CLASSES]
+    if calibration.second_look:
+        seen = calibration.after_second_look((logits, features), _look(network, digits, thicker=True))
     longest = max(float(np.abs(features).max()), 1.0)
     expected = {
-        "probabilities": torch.softmax(logits[:, :CLASSES] / calibration.temperature, 1).numpy(),
-        "novelty": calibration.novelty(logits.double().numpy(), features),
+        "probabilities": torch.softmax(torch.from_numpy(seen) / calibration.temperature, 1).numpy(),
+        "novelty": calibration.novelty(logits, features),
         "features": features / longest,
     }
     found = {
