@@ -48,6 +48,9 @@ FAINT_AS_RULES = 1.25  # of the rules' ink: what is fainter is left of them, if 
 RULES_FAINT = 0.7  # … of the typical ink
 HALO = 0.25  # … and what is fainter is the blur around it
 EDGE = 0.42  # of the darkest ink nearby: where the edge of a stroke lies
+# Large writing is looked at at half the working scale, if strokes in the overview, strokes and signs at that scale are
+# so many pixels wide or high, nearly all of them.
+LARGE_SEEN, LARGE_STROKE, LARGE_SIDE, LARGE_SHARE = 2.5, 5, 64, 0.85
 MARGIN = 0.04  # of the region with ink, kept around it
 
 Counts = NDArray[np.intp]
@@ -110,7 +113,13 @@ def find_ink(pixels: Pixels) -> Ink:
     work, scale = _at_working_scale(pixels)
     factor = max(1, round(max(work.shape[:2]) / OVERVIEW))
     work = work[: work.shape[0] // factor * factor or None, : work.shape[1] // factor * factor or None]
-    overview = averaged(work, factor) if min(work.shape[:2]) >= factor else shrunk(work, OVERVIEW)
+    halves = averaged(work, 2) if max(work.shape[:2]) > ENOUGH else work
+    if min(work.shape[:2]) < factor:
+        overview = shrunk(work, OVERVIEW)
+    elif halves is work or factor % 2:
+        overview = averaged(work, factor)
+    else:
+        overview = averaged(halves, factor // 2)
     narrow = min(max(NARROW, NARROW_PIXELS / max(pixels.shape[:2])), 0.7 * WIDE)
     survey = survey_light(overview, narrow)
     for blur in BLURS:
@@ -120,9 +129,13 @@ def find_ink(pixels: Pixels) -> Ink:
         survey = smooth or survey
     if survey is None:
         return _nothing(work.shape[:2], scale)
-    ratio = work.shape[1] / overview.shape[1], work.shape[0] / overview.shape[0]
-    x0, y0, x1, y1 = _region(survey.ink, ratio, work.shape)
-    amount, noise, typical = _ink_amount(work, survey, (x0, y0, x1, y1))
+    may_be_large = halves is not work and stroke_width(survey.ink) >= LARGE_SEEN
+    for seen in (halves, work) if may_be_large else (work,):
+        x0, y0, x1, y1 = _region(survey.ink, seen.shape)
+        amount, noise, typical = _ink_amount(seen, survey, (x0, y0, x1, y1))
+        if typical is not None and seen is halves and _is_large(amount > EDGE * typical):
+            break
+    work, scale = seen, scale * work.shape[1] / seen.shape[1]
     if typical is None:
         return _nothing(work.shape[:2], scale)
     faint, strokes, seeds = _strokes(amount, typical, noise)
@@ -301,8 +314,19 @@ def _middle_and_spread(counts: Counts) -> tuple[float, float]:
     return middle, 1.48 * (middle - _middle(counts[: math.floor(middle) + 256]))
 
 
-def _region(ink: Mask, ratio: tuple[float, float], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _is_large(strokes: Mask) -> bool:
+    """Whether nearly all that is written is tall and broad enough to be read at this scale."""
+    broad = cv2.morphologyEx(as_pixels(strokes), cv2.MORPH_OPEN, block(LARGE_STROKE))
+    if cv2.countNonZero(broad) < LARGE_SHARE * np.count_nonzero(strokes):
+        return False
+    stats = cv2.connectedComponentsWithStats(as_pixels(strokes), connectivity=8)[2][1:]
+    sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    return bool(sides[sides >= LARGE_SIDE].sum() >= LARGE_SHARE * sides.sum())
+
+
+def _region(ink: Mask, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """The part of the working picture that holds ink, with a margin: x0, y0, x1, y1."""
+    ratio = shape[1] / ink.shape[1], shape[0] / ink.shape[0]
     columns, rows = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
     if len(columns) == 0:
         return 0, 0, shape[1], shape[0]
