@@ -223,7 +223,7 @@ def _least_squares(columns: Rows, rows: Rows, *, bent: bool) -> Course:
     def course(places: Rows) -> Rows:
         away = (places - middle) / half
         found = away * weights[-1] + weights[-2]
-        return found * away + weights[0] if bent else found
+        return np.asarray(found * away + weights[0] if bent else found, np.float64)
 
     return course
 
