@@ -55,6 +55,9 @@ def _largest(bright: Mask) -> Pixels | None:
     if count < 2:
         return None
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    width, height, area = (int(stats[largest, i]) for i in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
+    if width * height < LEAST * bright.size or area > MOST * bright.size:
+        return None  # whatever it encloses
     outlines, _ = cv2.findContours(as_pixels(np.asarray(labels == largest)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     sheet = np.zeros(bright.shape, np.uint8)
     cv2.drawContours(sheet, outlines, -1, 1, cv2.FILLED)
