@@ -130,5 +130,14 @@ def test_a_large_picture_is_worked_on_at_a_smaller_scale() -> None:
     large = cv2.resize(drawn(seven()), (3000, 3000), interpolation=cv2.INTER_NEAREST)
     found = find_ink(large)
     assert max(found.mask.shape) <= 2048
-    assert found.scale == pytest.approx(2, abs=0.1)
+    assert found.scale == pytest.approx(4, abs=0.1)
     assert found.stroke * found.scale == pytest.approx(8 * 15, rel=0.2)
+
+
+def test_small_writing_on_a_large_picture_is_not_made_smaller_than_that() -> None:
+    picture = np.full((3000, 3000), 230, np.uint8)
+    for row in range(400, 2600, 300):
+        picture[row : row + 200, 400:2600] = np.tile(cv2.resize(drawn(seven()), (200, 200)), (1, 11))
+    assert find_ink(picture).scale == pytest.approx(2, abs=0.1)
+    picture[1000:2000, 1000:2000] = cv2.resize(drawn(seven()), (1000, 1000))  # nor where something large is beside it
+    assert find_ink(picture).scale == pytest.approx(2, abs=0.1)

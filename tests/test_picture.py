@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from inkdigits.errors import InkdigitsError, InputError, MissingExtraError
 from inkdigits.ink import picture as module
-from inkdigits.ink.light import LONGEST
+from inkdigits.ink.light import ENOUGH
 from inkdigits.ink.picture import Picture, open_picture, open_pictures
 
 WIDTH, HEIGHT = 40, 60
@@ -302,7 +302,7 @@ def test_a_large_jpeg_is_decoded_smaller_but_no_smaller_than_needed(monkeypatch:
 
 
 def test_a_jpeg_decoded_smaller_still_has_all_that_is_looked_at() -> None:
-    assert module.ENOUGH_SIDE >= LONGEST
+    assert module.ENOUGH_SIDE >= ENOUGH
 
 
 def bomb(width: int, height: int) -> bytes:

@@ -22,6 +22,7 @@ FINEST = 1.5  # fine pixels: thinner strokes are widened before the sign is made
 USUAL = 0.4  # px inside this range, for strokes that were outside
 CORE = 60  # percentile of the sign's ink that becomes 255: the core of its strokes
 PAPER = 0.12  # of that ink; what is fainter becomes 0
+LEVELS = np.arange(256, dtype=np.float32)
 
 
 def make_glyph(amount: Pixels, mask: Mask) -> Pixels:
@@ -32,10 +33,10 @@ def make_glyph(amount: Pixels, mask: Mask) -> Pixels:
     amount: uint8 (h, w), 0 paper … 255 ink, at any scale; the ink of other signs set to 0.
     mask: bool (h, w), the sign's strokes.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
+    left, top, width, height = cv2.boundingRect(as_pixels(mask))
+    if width == 0:
         return np.zeros((SIDE, SIDE), np.uint8)
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    box = slice(top, top + height), slice(left, left + width)
     grey, strokes = _at_fine_scale(amount[box], mask[box])
     inked = grey[strokes]
     if len(inked) == 0:
@@ -43,12 +44,12 @@ def make_glyph(amount: Pixels, mask: Mask) -> Pixels:
     place = len(inked) * CORE // 100
     core = max(float(np.partition(inked, place)[place]), 1.0)
     # One fine pixel around a stroke is its soft edge; further away is paper.
-    near = dilated(as_pixels(strokes), 3)
-    sign = np.clip((grey * (1 / core) - PAPER) / (1 - PAPER), 0, 1) * near
-    return _centred(_with_usual_strokes(np.asarray(sign, np.float32), strokes))
+    near = cv2.copyTo(grey, dilated(as_pixels(strokes), 3))
+    table = ((LEVELS / core - PAPER) / (1 - PAPER)).clip(0, 1)
+    return _centred(_with_usual_strokes(np.asarray(cv2.LUT(near, table), np.float32), strokes))
 
 
-def _at_fine_scale(amount: Pixels, mask: Mask) -> tuple[Floats, Mask]:
+def _at_fine_scale(amount: Pixels, mask: Mask) -> tuple[Pixels, Mask]:
     """Grey and strokes of a sign whose longer side fills the box, with a pixel of the digit image around it."""
     height, width = mask.shape
     longest = BOX * FINE
@@ -59,7 +60,7 @@ def _at_fine_scale(amount: Pixels, mask: Mask) -> tuple[Floats, Mask]:
     wide, high = (side + -side % FINE + 2 * FINE for side in size)
     top, left = (high - size[1]) // 2, (wide - size[0]) // 2
     place = slice(top, top + size[1]), slice(left, left + size[0])
-    grey, strokes = np.zeros((high, wide), np.float32), np.zeros((high, wide), np.bool_)
+    grey, strokes = np.zeros((high, wide), np.uint8), np.zeros((high, wide), np.bool_)
     grey[place] = cv2.resize(np.ascontiguousarray(amount), size, interpolation=kind)
     inked = as_pixels(np.ascontiguousarray(mask)) * np.uint8(255)
     if scale < 1 and stroke_width(mask) * scale < FINEST:

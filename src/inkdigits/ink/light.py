@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .levels import Pixels
 from .paper import find_paper
 from .rules import Frame, find_rules
-from .shapes import Floats, Mask, as_pixels, averaged, block, dilated, eroded, shrunk, stroke_width
+from .shapes import Floats, Mask, as_pixels, averaged, block, dilated, eroded, percentile, shrunk, stroke_width
 
 LONGEST, ENOUGH = 2048, 1360  # px of the working scale: a digit of 4 mm on a photographed A4 page is 27 px high
 SHORTEST = 96  # px of the working scale: a picture of 13×17 is enlarged until its strokes are some pixels wide
@@ -31,6 +32,7 @@ BROADEST, MOST_BROAD = 0.16, 0.6  # between them: a stroke's half width, of the 
 DOUBTFUL, AS_INK = 0.2, 0.55  # of the contrast: what is looked at between them, and what is as dark as ink
 NOISY = 0.12  # of the ink: more noise is smoothed away, by …
 BLURS = (1.0, 2.0, 3.0)  # pixels
+AROUND = 0.03  # of the longer side: how far what is around a detail of colour reaches
 SMALL_STEP = 6  # grey levels between neighbours in the overview; less is noise or a soft shadow
 BORDER, AREA = 2.0, 0.5  # what speaks as much against ink as a sharp edge of the paper: ink at the border, and all over
 SHADE_STEP = 0.2  # of the contrast, between neighbours in the overview: the edge of a shadow
@@ -46,7 +48,12 @@ FAINT_AS_RULES = 1.25  # of the rules' ink: what is fainter is left of them, if 
 RULES_FAINT = 0.7  # … of the typical ink
 HALO = 0.25  # … and what is fainter is the blur around it
 EDGE = 0.42  # of the darkest ink nearby: where the edge of a stroke lies
+# Large writing is looked at at half the working scale, if strokes in the overview, strokes and signs at that scale are
+# so many pixels wide or high, nearly all of them.
+LARGE_SEEN, LARGE_STROKE, LARGE_SIDE, LARGE_SHARE = 2.5, 5, 64, 0.85
 MARGIN = 0.04  # of the region with ink, kept around it
+
+Counts = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +113,13 @@ def find_ink(pixels: Pixels) -> Ink:
     work, scale = _at_working_scale(pixels)
     factor = max(1, round(max(work.shape[:2]) / OVERVIEW))
     work = work[: work.shape[0] // factor * factor or None, : work.shape[1] // factor * factor or None]
-    overview = averaged(work, factor) if min(work.shape[:2]) >= factor else shrunk(work, OVERVIEW)
+    halves = averaged(work, 2) if max(work.shape[:2]) > ENOUGH else work
+    if min(work.shape[:2]) < factor:
+        overview = shrunk(work, OVERVIEW)
+    elif halves is work or factor % 2:
+        overview = averaged(work, factor)
+    else:
+        overview = averaged(halves, factor // 2)
     narrow = min(max(NARROW, NARROW_PIXELS / max(pixels.shape[:2])), 0.7 * WIDE)
     survey = survey_light(overview, narrow)
     for blur in BLURS:
@@ -116,16 +129,20 @@ def find_ink(pixels: Pixels) -> Ink:
         survey = smooth or survey
     if survey is None:
         return _nothing(work.shape[:2], scale)
-    ratio = work.shape[1] / overview.shape[1], work.shape[0] / overview.shape[0]
-    x0, y0, x1, y1 = _region(survey.ink, ratio, work.shape)
-    amount, noise, typical = _ink_amount(work, survey, (x0, y0, x1, y1))
+    may_be_large = halves is not work and stroke_width(survey.ink) >= LARGE_SEEN
+    for seen in (halves, work) if may_be_large else (work,):
+        x0, y0, x1, y1 = _region(survey.ink, seen.shape)
+        amount, noise, typical = _ink_amount(seen, survey, (x0, y0, x1, y1))
+        if typical is not None and seen is halves and _is_large(amount > EDGE * typical):
+            break
+    work, scale = seen, scale * work.shape[1] / seen.shape[1]
     if typical is None:
         return _nothing(work.shape[:2], scale)
     faint, strokes, seeds = _strokes(amount, typical, noise)
-    sheet, edges = (_enlarged(each, work, (x0, y0, x1, y1)) for each in (survey.inside, survey.edges))
-    frame = Frame(x0, y0, *work.shape[1::-1])
-    rules = find_rules(faint, stroke_width(strokes), frame, None if survey.inside.all() else sheet)
+    sheet = None if survey.inside.all() else _enlarged_mask(survey.inside, work, (x0, y0, x1, y1))
+    rules = find_rules(faint, stroke_width(strokes), Frame(x0, y0, *work.shape[1::-1]), sheet)
     mask = strokes & ~rules
+    edges = _enlarged_mask(survey.edges, work, (x0, y0, x1, y1)) if survey.edges.any() else None
     mask = _surely_ink(mask, seeds & (amount > _strength_of_rules(amount, rules, typical)), edges)
     stroke = stroke_width(mask)
     amount = np.asarray(cv2.convertScaleAbs(amount, alpha=255 / typical), np.uint8)
@@ -163,8 +180,10 @@ def survey_light(overview: Pixels, narrow: float) -> Survey | None:
     hypotheses = [_hypothesis(level, inside, dark, narrow) for dark in (True, False)]
     _, dark, paper = min(hypotheses, key=lambda each: each[0])
     difference = _difference(level, paper, dark)
-    bare, noise = _middle_and_spread(difference[inside])
-    contrast = float(np.sort(difference[inside])[-max(FEWEST, inside.size // 1000) :][0]) - bare
+    counts = _counted(difference[inside])
+    bare, noise = _middle_and_spread(counts)
+    total = int(counts.sum())
+    contrast = _at_place(counts, max(0, total - max(FEWEST, inside.size // 1000))) - bare
     if contrast < max(FAINTEST / 2, TRACE_NOISE * noise):
         return None
     offset = round(bare)
@@ -182,8 +201,8 @@ def _ink_direction(overview: Pixels, inside: Mask) -> Floats:
     """The direction of colour (C,) along which the sharpest details of the overview differ from what is around."""
     if overview.ndim == 2:
         return np.ones(1, np.float32)
-    around = cv2.GaussianBlur(overview, (0, 0), 0.03 * max(overview.shape))
-    detail = (overview.astype(np.float32) - np.asarray(around, np.float32))[inside]
+    around = _blurred_widely(overview, AROUND * max(overview.shape))
+    detail = np.asarray(cv2.subtract(overview, around, dtype=cv2.CV_32F), np.float32)[inside]
     strength = (detail**2).sum(axis=1)
     few = max(30, len(strength) // 50)
     strongest = detail[np.argpartition(strength, -few)[-few:]] if len(strength) > few else detail
@@ -193,13 +212,22 @@ def _ink_direction(overview: Pixels, inside: Mask) -> Floats:
     return np.asarray(direction if direction.sum() >= 0 else -direction, np.float32)
 
 
+def _blurred_widely(overview: Pixels, sigma: float) -> Pixels:
+    """The colours (h, w, 3) around each pixel: blurred at a quarter of the size, which takes a tenth of the time."""
+    height, width = overview.shape[:2]
+    size = max(1, width // 4), max(1, height // 4)
+    small = cv2.GaussianBlur(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
 def _project(pixels: Pixels, direction: Floats) -> Pixels:
     """Brightness (h, w) in a direction of colour, moved so that it lies in 0…255."""
     if pixels.ndim == 2:
         return pixels
     offset = -255 * direction[direction < 0].sum()
     weights = np.append(direction, offset)[None].astype(np.float32)
-    return np.asarray(cv2.transform(pixels, weights), np.uint8)
+    # From three channels to three OpenCV is several times as fast as from three to one.
+    return np.asarray(cv2.extractChannel(cv2.transform(pixels, np.repeat(weights, 3, axis=0)), 0), np.uint8)
 
 
 def _hypothesis(level: Pixels, inside: Mask, dark: bool, narrow: float) -> tuple[float, bool, Pixels]:
@@ -208,7 +236,7 @@ def _hypothesis(level: Pixels, inside: Mask, dark: bool, narrow: float) -> tuple
     The paper would have sharp edges of its own, much of the picture would be ink, or the picture's border would be.
     """
     paper = _paper_level(level, inside, dark, narrow)
-    difference = np.maximum(_difference(level, paper, dark), 0)
+    difference = np.asarray(cv2.subtract(paper, level) if dark else cv2.subtract(level, paper), np.uint8)
     within = np.asarray(cv2.erode(as_pixels(inside), block(3), borderValue=0), np.uint8).view(np.bool_)
     border = difference[inside & ~within]
     area = AREA * float(difference[inside].mean()) * len(border)
@@ -222,19 +250,19 @@ def _paper_level(level: Pixels, inside: Mask, dark: bool, narrow_window: float) 
     narrow, wide = (_filled(level, inside, window) for window in (narrow_window, WIDE))
     # What only the wide window fills in is a broad stroke or a shadow. A shadow is broader still.
     doubtful = np.asarray(cv2.subtract(wide, narrow), np.uint8)
-    contrast = float(np.percentile(np.asarray(cv2.subtract(wide, level))[inside], 99))
+    contrast = percentile(np.asarray(cv2.subtract(wide, level), np.uint8), 99, inside)
     broad = np.asarray(doubtful) > max(SMALL_STEP, DOUBTFUL * contrast)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(as_pixels(broad), connectivity=8)
     if count == 1:
         return narrow
     depth = np.asarray(cv2.distanceTransform(np.pad(as_pixels(broad), 1), cv2.DIST_L2, 3))[1:-1, 1:-1]
-    radius = np.zeros(count)
-    np.maximum.at(radius, np.asarray(labels, np.intp).ravel(), depth.ravel())
+    labels = np.asarray(labels)
+    deep = np.bincount(labels[depth > BROADEST * max(level.shape)], minlength=count) > 0
     areas = stats[:, cv2.CC_STAT_AREA]
-    darker = np.bincount(np.asarray(labels).ravel(), doubtful.ravel(), count) / areas
+    darker = np.bincount(labels[broad], doubtful[broad], count) / areas
     within = cv2.erode(as_pixels(inside), block(5), borderValue=0)
-    at_border = np.isin(np.arange(count), np.asarray(labels)[np.asarray(within) == 0])
-    stroke = (radius <= BROADEST * max(level.shape)) & (areas <= MOST_BROAD * level.size)
+    at_border = np.bincount(labels[np.asarray(within) == 0], minlength=count) > 0
+    stroke = ~deep & (areas <= MOST_BROAD * level.size)
     stroke &= ~at_border | ((darker >= AS_INK * contrast) & (areas <= MOST_BROAD / 2 * level.size))
     stroke[0] = False
     return np.where(dilated(as_pixels(stroke[labels]), 5) > 0, wide, narrow)
@@ -256,24 +284,49 @@ def _filled(level: Pixels, inside: Mask, window: float) -> Pixels:
 
 def _sharp_edges(level: Pixels, inside: Mask) -> float:
     """The sum of brightness steps between neighbouring pixels, small ones left out."""
-    steps = np.asarray(cv2.morphologyEx(level, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.float32)
+    steps = np.asarray(cv2.morphologyEx(level, cv2.MORPH_GRADIENT, block(3)), np.uint8)
     return float(steps[(steps > SMALL_STEP) & inside].sum())
 
 
-def _difference(level: Pixels, paper: Pixels, dark: bool) -> Floats:
-    sign = 1.0 if dark else -1.0
-    return np.asarray((paper.astype(np.float32) - level.astype(np.float32)) * sign, np.float32)
+def _difference(level: Pixels, paper: Pixels, dark: bool) -> NDArray[np.int16]:
+    more, less = (paper, level) if dark else (level, paper)
+    return np.asarray(cv2.subtract(more, less, dtype=cv2.CV_16S), np.int16)
 
 
-def _middle_and_spread(values: Floats) -> tuple[float, float]:
-    """Median and standard deviation, the latter from the lower half of the values, where there is no ink."""
-    middle = float(np.median(values))
-    below = values[values <= middle]
-    return middle, 1.48 * float(np.median(middle - below)) if len(below) else 0.0
+def _counted(differences: NDArray[np.int16]) -> Counts:
+    """How often each difference of grey levels is there, -255 first: counting is faster than sorting."""
+    return np.bincount(differences.ravel() + np.int16(255), minlength=511)
 
 
-def _region(ink: Mask, ratio: tuple[float, float], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _at_place(counts: Counts, place: int) -> float:
+    """The difference at a place in ascending order."""
+    return float(np.searchsorted(np.cumsum(counts), place, side="right")) - 255
+
+
+def _middle(counts: Counts) -> float:
+    total = int(counts.sum())
+    return (_at_place(counts, (total - 1) // 2) + _at_place(counts, total // 2)) / 2
+
+
+def _middle_and_spread(counts: Counts) -> tuple[float, float]:
+    """Median and standard deviation of counted differences, the latter from their lower half, where there is no ink."""
+    middle = _middle(counts)
+    return middle, 1.48 * (middle - _middle(counts[: math.floor(middle) + 256]))
+
+
+def _is_large(strokes: Mask) -> bool:
+    """Whether nearly all that is written is tall and broad enough to be read at this scale."""
+    broad = cv2.morphologyEx(as_pixels(strokes), cv2.MORPH_OPEN, block(LARGE_STROKE))
+    if cv2.countNonZero(broad) < LARGE_SHARE * np.count_nonzero(strokes):
+        return False
+    stats = cv2.connectedComponentsWithStats(as_pixels(strokes), connectivity=8)[2][1:]
+    sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    return bool(sides[sides >= LARGE_SIDE].sum() >= LARGE_SHARE * sides.sum())
+
+
+def _region(ink: Mask, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """The part of the working picture that holds ink, with a margin: x0, y0, x1, y1."""
+    ratio = shape[1] / ink.shape[1], shape[0] / ink.shape[0]
     columns, rows = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
     if len(columns) == 0:
         return 0, 0, shape[1], shape[0]
@@ -288,28 +341,40 @@ def _ink_amount(work: Pixels, survey: Survey, region: tuple[int, int, int, int])
     the usual ink, or None if there is no more than noise. Noise and the dots of print are smoothed as far as needed.
     """
     x0, y0, x1, y1 = region
-    size = work.shape[1], work.shape[0]
     level = _project(work[y0:y1, x0:x1], survey.direction)
-    paper = np.asarray(cv2.resize(survey.paper, size, interpolation=cv2.INTER_LINEAR), np.uint8)[y0:y1, x0:x1]
+    paper = _enlarged(survey.paper, work, region, cv2.INTER_LINEAR)
+    inside = None if survey.inside.all() else as_pixels(_enlarged_mask(survey.inside, work, region))
     step = max(1, int((level.size / 40_000) ** 0.5))
     for blur in (0.0, *BLURS):
         seen = np.asarray(cv2.GaussianBlur(level, (0, 0), blur), np.uint8) if blur else level
         amount = np.asarray(cv2.subtract(paper, seen) if survey.dark else cv2.subtract(seen, paper), np.uint8)
-        if not survey.inside.all():
-            inside = cv2.resize(as_pixels(survey.inside), size, interpolation=cv2.INTER_NEAREST)[y0:y1, x0:x1]
-            amount = np.asarray(cv2.bitwise_and(amount, amount, mask=np.asarray(inside, np.uint8)), np.uint8)
-        _, noise = _middle_and_spread(_difference(seen[::step, ::step], paper[::step, ::step], survey.dark))
+        if inside is not None:
+            amount = np.asarray(cv2.bitwise_and(amount, amount, mask=inside), np.uint8)
+        few = np.ascontiguousarray(seen[::step, ::step]), np.ascontiguousarray(paper[::step, ::step])
+        _, noise = _middle_and_spread(_counted(_difference(*few, survey.dark)))
         typical = _typical_ink(amount, noise)
         if noise <= NOISY * (typical or 1.5 * survey.contrast):
             break
     return amount, noise, typical
 
 
-def _enlarged(overview: Mask, work: Pixels, region: tuple[int, int, int, int]) -> Mask:
-    """The region of a mask of the overview, at the working scale."""
+def _enlarged(overview: Pixels, work: Pixels, region: tuple[int, int, int, int], kind: int) -> Pixels:
+    """The region of a picture (h, w) of the overview's size, at the working scale."""
     x0, y0, x1, y1 = region
-    whole = cv2.resize(as_pixels(overview), work.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return np.asarray(whole[y0:y1, x0:x1] > 0)
+    height, width = work.shape[:2]
+    factor = width // overview.shape[1]
+    if (width, height) != (factor * overview.shape[1], factor * overview.shape[0]):
+        return np.asarray(cv2.resize(overview, (width, height), interpolation=kind), np.uint8)[y0:y1, x0:x1]
+    # Only what is needed of it, and a pixel around that.
+    left, top = max(0, x0 // factor - 1), max(0, y0 // factor - 1)
+    part = overview[top : y1 // factor + 2, left : x1 // factor + 2]
+    size = part.shape[1] * factor, part.shape[0] * factor
+    large = np.asarray(cv2.resize(part, size, interpolation=kind), np.uint8)
+    return large[y0 - top * factor : y1 - top * factor, x0 - left * factor : x1 - left * factor]
+
+
+def _enlarged_mask(overview: Mask, work: Pixels, region: tuple[int, int, int, int]) -> Mask:
+    return np.ascontiguousarray(_enlarged(as_pixels(overview), work, region, cv2.INTER_NEAREST)).view(np.bool_)
 
 
 def _typical_ink(amount: Pixels, noise: float) -> float | None:
@@ -335,25 +400,28 @@ def _strokes(amount: Pixels, typical: float, noise: float) -> tuple[Mask, Mask, 
     # Pencil is grainy, and the ink thins out where strokes cross: what is looked at is as wide as the stroke.
     amount = np.asarray(cv2.GaussianBlur(amount, (0, 0), max(0.3, SMOOTH * stroke)), np.uint8)
     darkest = dilated(amount, 2 * max(1, round(1.5 * stroke)) + 1)
-    level, halo = (np.maximum(cv2.convertScaleAbs(darkest, alpha=share), np.uint8(least)) for share in (EDGE, HALO))
-    return amount > halo, amount > level, amount >= seed
+    paper = amount <= np.uint8(least)
+    level, halo = (np.asarray(cv2.convertScaleAbs(darkest, alpha=share), np.uint8) for share in (EDGE, HALO))
+    return (amount > halo) & ~paper, (amount > level) & ~paper, amount >= seed
 
 
 def _strength_of_rules(amount: Pixels, rules: Mask, typical: float) -> float:
     """Grey levels that rules reach, so that what is as faint is taken for bits of them; 0 if they are dark."""
     if not rules.any():
         return 0.0
-    strength = FAINT_AS_RULES * float(np.percentile(amount[rules], 75))
+    strength = FAINT_AS_RULES * percentile(amount, 75, rules)
     return strength if strength <= RULES_FAINT * typical else 0.0
 
 
-def _surely_ink(strokes: Mask, seeds: Mask, edges: Mask) -> Mask:
+def _surely_ink(strokes: Mask, seeds: Mask, edges: Mask | None) -> Mask:
     """The connected strokes that are dark enough in a part of them, and do not lie along the edges of shadows."""
     count, labels = cv2.connectedComponents(as_pixels(strokes), connectivity=8)
-    found = np.asarray(labels)[strokes]
+    places = np.flatnonzero(strokes)
+    found = np.asarray(labels).ravel()[places]
     areas = np.maximum(np.bincount(found, minlength=count), 1)
-    dark = np.bincount(found, seeds[strokes], count) / areas
-    along_edges = np.bincount(found, edges[strokes], count) / areas
-    kept = (dark >= SURE) & (along_edges <= MOST_AT_EDGE)
-    kept[0] = False
-    return np.asarray(kept[labels])
+    kept = np.bincount(found[seeds.ravel()[places]], minlength=count) >= SURE * areas
+    if edges is not None:
+        kept &= np.bincount(found[edges.ravel()[places]], minlength=count) <= MOST_AT_EDGE * areas
+    sure = np.zeros_like(strokes)
+    sure.ravel()[places] = kept[found]
+    return sure

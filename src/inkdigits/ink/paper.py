@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .levels import Pixels
-from .shapes import Floats, Mask, as_pixels, block
+from .shapes import Floats, Mask, as_pixels, block, percentile
 
 LEAST, MOST = 0.15, 0.97  # of the picture that a sheet covers; above that it is the whole picture
 CUTS = 7  # levels of brightness tried between the darkest and the brightest
@@ -38,7 +38,7 @@ def find_paper(overview: Pixels) -> Mask:
     """
     level = overview if overview.ndim == 2 else np.asarray(cv2.cvtColor(overview, cv2.COLOR_RGB2GRAY), np.uint8)
     level = np.asarray(cv2.medianBlur(level, 5), np.uint8) if min(level.shape) > 5 else level
-    low, high = np.percentile(level, (2, 98))
+    low, high = percentile(level, 2), percentile(level, 98)
     if high - low >= STEP:
         # From dark to bright: a sheet that lies half in shadow is found whole before its lit half is.
         for cut in np.linspace(low, high, CUTS + 2)[1:-1]:
@@ -55,6 +55,9 @@ def _largest(bright: Mask) -> Pixels | None:
     if count < 2:
         return None
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    width, height, area = (int(stats[largest, i]) for i in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
+    if width * height < LEAST * bright.size or area > MOST * bright.size:
+        return None  # whatever it encloses
     outlines, _ = cv2.findContours(as_pixels(np.asarray(labels == largest)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     sheet = np.zeros(bright.shape, np.uint8)
     cv2.drawContours(sheet, outlines, -1, 1, cv2.FILLED)

@@ -33,7 +33,7 @@ MOST_PIXELS = 100_000_000  # once decoded: 300 MB of colour, a sheet of A4 at 1,
 MOST_BYTES = 1 << 30  # of a pipe or of standard input, whose size cannot be asked
 LEAST_SIDES = (3, 8)  # pixels, shorter and longer side: an upright stroke cut out tightly may still be a 1
 MOST_ELONGATED = 100  # longer side to shorter; a line of fifty digits is about 60 to 1
-ENOUGH_SIDE = 2_048  # pixels of the longer side: ink is looked for at no finer scale (`light.LONGEST`)
+ENOUGH_SIDE = 1_360  # pixels of the longer side: larger pictures are averaged down to no less (`light.ENOUGH`)
 PDF_DPI = 200  # dots an inch: a digit of 4 mm is 32 pixels high
 PDF_SIDE = 4_000  # pixels of the longer side, for a page larger than a sheet of paper
 
@@ -171,7 +171,7 @@ def _of_file(file: IO[bytes], name: str) -> Iterator[Picture]:
         original = image.width
         if image.format in ("JPEG", "MPO"):
             # The decoder itself can leave out detail: at half the size it takes half the time and a quarter of the
-            # memory. Never below the scale at which ink is looked for.
+            # memory. Where it does, ink would be looked for at that scale or a coarser one anyhow.
             share = ENOUGH_SIDE / max(image.size)
             image.draft(image.mode, (max(1, int(image.width * share)), max(1, int(image.height * share))))
         shrunk = round(original / image.width) if image.width else 1

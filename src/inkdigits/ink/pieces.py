@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .light import Ink
-from .shapes import Labels, as_pixels, dilated
+from .shapes import Labels, Mask, as_pixels, dilated
 
 MOST_PIECES = 1500  # on one picture; more is a texture, of which the largest are kept
 SPECK = 0.4  # of the stroke's square: a smaller piece is dirt
@@ -53,8 +52,8 @@ def loose_pieces(ink: Ink) -> tuple[Labels, list[Piece]]:
     # What a thin place has broken apart, above all where strokes cross, is still connected.
     bridged = dilated(as_pixels(ink.mask), round(BRIDGE_ACROSS * ink.stroke) | 1, round(BRIDGE_DOWN * ink.stroke) | 1)
     connected = np.asarray(cv2.connectedComponents(bridged, connectivity=8)[1], np.int32)
-    labels = np.asarray(np.where(ink.mask, connected, 0), np.int32)
-    pieces = boxed(labels)
+    labels = np.asarray(cv2.copyTo(connected, as_pixels(ink.mask)), np.int32)
+    pieces = boxed(labels, mask=ink.mask)
     least = max(3.0, SPECK * ink.stroke**2)
     pieces = [piece for piece in pieces if piece.area >= least]
     if len(pieces) > MOST_PIECES:
@@ -62,31 +61,30 @@ def loose_pieces(ink: Ink) -> tuple[Labels, list[Piece]]:
     return labels, pieces
 
 
-def boxed(labels: Labels, corner: tuple[int, int] = (0, 0)) -> list[Piece]:
-    """A piece for each label but 0 on a map (h, w) whose corner is at x, y, in the order of the labels."""
-    columns, rows = _places(labels != 0)
-    if len(columns) == 0:
+def boxed(labels: Labels, corner: tuple[int, int] = (0, 0), mask: Mask | None = None) -> list[Piece]:
+    """A piece for each label but 0 on a map (h, w) whose corner is at x, y, in the order of the labels.
+
+    mask: where the labels are not 0, if that is known.
+    """
+    places = np.flatnonzero(labels.ravel() if mask is None else mask.ravel())
+    if len(places) == 0:
         return []
-    found = labels[rows, columns]
-    order = np.argsort(found, kind="stable")
-    rows, columns, found = rows[order], columns[order], found[order]
+    found = labels.ravel()[places]
+    # Short whole numbers are sorted in a fraction of the time.
+    order = np.argsort(found.astype(np.uint16) if found.max() < 1 << 16 else found, kind="stable")
+    places, found = places[order], found[order]
     starts = np.flatnonzero(np.diff(found, prepend=found[0] - 1))
-    areas = np.diff(starts, append=len(found))
+    ends = np.append(starts[1:], len(found))
+    # The sort has left the places of a label in their order, from its top row to its bottom row.
+    columns, width = places % labels.shape[1], labels.shape[1]
     sides = [
-        np.minimum.reduceat(columns, starts) + corner[0], np.minimum.reduceat(rows, starts) + corner[1],
-        np.maximum.reduceat(columns, starts) + corner[0] + 1, np.maximum.reduceat(rows, starts) + corner[1] + 1,
+        np.minimum.reduceat(columns, starts) + corner[0], places[starts] // width + corner[1],
+        np.maximum.reduceat(columns, starts) + corner[0] + 1, places[ends - 1] // width + corner[1] + 1,
     ]  # fmt: skip
     return [
         Piece((int(label),), (int(x0), int(y0), int(x1), int(y1)), int(area))
-        for label, x0, y0, x1, y1, area in zip(found[starts], *sides, areas, strict=True)
+        for label, x0, y0, x1, y1, area in zip(found[starts], *sides, ends - starts, strict=True)
     ]
-
-
-def _places(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Columns and rows (n,) of a mask's pixels."""
-    places = cv2.findNonZero(as_pixels(mask))
-    points = np.zeros((0, 2), np.int32) if places is None else np.asarray(places, np.int32).reshape(-1, 2)
-    return points[:, 0], points[:, 1]
 
 
 def union(pieces: Iterable[Piece]) -> Piece:

@@ -67,3 +67,15 @@ def stroke_width(mask: Mask) -> float:
     core = cv2.erode(as_pixels(mask), block(3), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     outline = area - int(np.count_nonzero(core))
     return 2 * area / outline if outline else 1.0
+
+
+def percentile(pixels: Pixels, percent: float, mask: Mask | None = None) -> float:
+    """What so many percent of the pixels, or of those under a mask, are not brighter than; as numpy interpolates it.
+
+    Counted, which for bytes is many times as fast as sorting.
+    """
+    within = None if mask is None else as_pixels(mask)
+    counts = np.cumsum(np.asarray(cv2.calcHist([pixels], [0], within, [256], [0, 256])).ravel().astype(np.int64))
+    place = max(0, int(counts[-1]) - 1) * percent / 100
+    below, above = np.searchsorted(counts, (int(place), int(place) + 1), side="right")
+    return float(below + (place - int(place)) * (min(above, 255) - below))

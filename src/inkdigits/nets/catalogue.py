@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_type_hints
 
 from ..errors import InputError
@@ -24,6 +25,11 @@ Initialisation = Literal["pytorch", "zeros", "glorot-uniform", "he-normal", "he-
 Augmentation = Literal["none", "shift", "affine", "elastic", "conditions"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
+
+
+@lru_cache  # this is asked for each network in the list below, whenever a command starts
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(Settings)
 
 
 def _is_a(value: object, kind: Any) -> bool:
@@ -113,7 +119,7 @@ class Settings:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in get_type_hints(type(self)).items():
+        for name, kind in _kinds().items():
             if not _is_a(getattr(self, name), kind):
                 raise _wrong(name, _described(kind), getattr(self, name))
         for name, (lowest, highest) in _RANGES.items():
@@ -305,7 +311,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     name = name.replace("-", "_")
-    kinds = {key: kind for key, kind in get_type_hints(Settings).items() if key != "net"}
+    kinds = {key: kind for key, kind in _kinds().items() if key != "net"}
     if not equals or not name:
         raise InputError("--set", "not a setting", expected="NAME=VALUE", found=text)
     if name not in kinds:
