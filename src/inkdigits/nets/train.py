@@ -223,10 +223,7 @@ def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
     digits.need_labels("train on")
     if len(digits) < 2:
         raise InputError(digits.source, "too few digits", expected="at least 2", found=str(len(digits)))
-    wanted = plan.settings.validation
-    if wanted > len(digits) // 3:
-        wanted = max(1, len(digits) // 5)  # a small set keeps four fifths for training, whatever the setting says
-    kept, held = digits.split(wanted, seed=plan.settings.split_seed)
+    kept, held = digits.split(plan.settings.held_out_of(len(digits)), seed=plan.settings.split_seed)
     for source in plan.extra:
         added = load_digits(source, part="train")
         added.need_labels("train on")
