@@ -207,6 +207,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
                 arrays = {name: content[name] for name in content.files}
             return cls._of(arrays)
+        except FileNotFoundError:
+            raise InputError(file, "no such file", expected="a saved classifier") from None
         except OSError as error:
             raise unreadable(file, error) from error
         except (
