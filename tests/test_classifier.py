@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -183,6 +184,17 @@ def test_names_of_features_are_kept(tmp_path: Path) -> None:
     model = DigitClassifier("softmax", epochs=1).fit(table.data, table.target)
     model.save(tmp_path / "model")
     assert list(DigitClassifier.load(tmp_path / "model").feature_names_in_) == list(table.data.columns)
+
+
+def test_the_examples_of_its_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "classifier.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 3
+    # Smaller ones: that they run is the question here.
+    code = "\n".join(blocks).replace("sample(2_000)", "sample(300)").replace("epochs=2", "epochs=1")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert (tmp_path / "digits.npz").exists()
 
 
 def rewritten(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -190,10 +191,8 @@ def _best(study: optuna.Study, settings: Settings) -> Found:
 @contextmanager
 def _open(file: Path) -> Iterator[optuna.Study]:
     """The study in a file, made if there is none."""
-    # As a URI, in which a name may hold anything; optuna would take braces for a template and "?" for options.
-    url = f"sqlite:///{file.resolve().as_uri()}?uri=true"
     try:
-        storage = optuna.storages.RDBStorage(url)
+        storage = optuna.storages.RDBStorage(url_of(file))
         study = optuna.create_study(storage=storage, study_name="inkdigits", load_if_exists=True)
     except Exception as error:
         # SQLAlchemy, sqlite3, alembic and optuna each have errors of their own for a file that is no study.
@@ -205,6 +204,11 @@ def _open(file: Path) -> Iterator[optuna.Study]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def url_of(study: Path) -> str:
+    """The file as Optuna wants it named. SQLite gets a URI, in which a name may hold "?", "#", "%" and braces."""
+    return f"sqlite:///{quote(study.resolve().as_uri(), safe=':/')}?uri=true"  # SQLAlchemy takes one quoting away
 
 
 def _done(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -30,16 +30,12 @@ from ..errors import InputError, MissingExtraError, ModelError
 from ..measure import accuracy, negative_log_likelihood
 from ..reader.model import FORMAT, HASHES_FILE, MODEL_FILE, PREPARATION, Model, load_model
 from .catalogue import Settings, settings_for
+from .threads import sleep_while_waiting
 
 if TYPE_CHECKING:
     from .search import Found
 
-# How often a thread looks whether the others are done before it goes to sleep; read when PyTorch is loaded. By default
-# it hardly ever sleeps, which takes ten times as long as soon as another program wants a core too. A wish of the
-# user's goes first.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-
+sleep_while_waiting()
 try:
     import torch
     from tqdm import tqdm
