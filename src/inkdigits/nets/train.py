@@ -75,13 +75,14 @@ class Run:
     def text(self) -> str:
         """What the command prints: one line a fact."""
         validation, seconds = self.metrics["validation"], self.metrics["seconds"]
+        searched = f"{seconds['search']:.2f} to search, " if "search" in seconds else ""
         return "\n".join(
             [
                 f"network      {self.settings.net}, {self.metrics['parameters']:,} parameters",
                 f"validation   {validation['accuracy']:.2%} of {validation['n']:,} digits held out "
                 f"({validation['errors']} wrong), loss {_shown(validation['loss'])}",
                 *self._searched(),
-                f"seconds      {seconds['load']:.2f} to load, {seconds['train']:.2f} to train, "
+                f"seconds      {seconds['load']:.2f} to load, {searched}{seconds['train']:.2f} to train, "
                 f"{seconds['export']:.2f} to export and check",
                 f"model        {self.model}",
             ]
