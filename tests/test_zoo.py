@@ -12,7 +12,7 @@ from torch import nn
 from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError
 from inkdigits.nets.catalogue import NETWORKS, settings_for
-from inkdigits.nets.zoo import LAYERS, Whitening, build, count_parameters
+from inkdigits.nets.zoo import CONVOLUTIONAL, DENSE, Whitening, build, count_parameters
 
 # As Keras counts, which includes batch norm's two running statistics a channel; systems A and B print these.
 KERAS_PARAMETERS = {
@@ -82,7 +82,7 @@ def test_every_name_builds_a_network_of_ten_logits_and_one_for_what_is_no_digit(
 
 
 def test_catalogue_and_zoo_know_the_same_names() -> None:
-    assert ["fast", "reader", *LAYERS] == list(NETWORKS)
+    assert sorted(["fast", "reader", *CONVOLUTIONAL, *DENSE]) == sorted(NETWORKS)
 
 
 def test_the_seed_decides_the_weights() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .errors import InkdigitsError as InkdigitsError
     from .lab.evaluate import evaluate as evaluate
     from .lab.explain import explain as explain
+    from .nets.classifier import DigitClassifier as DigitClassifier
     from .nets.convert import export as export
     from .nets.train import train as train
     from .reader.model import Model as Model
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "data": "digits.describe:describe",  # a verb is a function of the same name
+    "DigitClassifier": "nets.classifier",
     "Digits": "digits.dataset",
     "InkdigitsError": "errors",
     "Model": "reader.model",

@@ -21,6 +21,8 @@ from .options import FILE, NET, SOURCE, fail, say, shared, to_json
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in -o.")
 @click.option("--force", is_flag=True, help="Replace the earlier run in -o.")
 @click.option("--from-config", type=FILE, metavar="FILE", help="Repeat the run that wrote this config.json.")
+@click.option("--search", type=int, metavar="N", help="First choose settings by N trials on the digits held out.")
+@click.option("--search-epochs", type=float, help="Epochs of each trial.  [default: as trained, at most 5]")
 @click.option("--seed", type=int, help="Seed of weights, order and augmentation.  [default: 0]")
 @click.option("--device", metavar="auto|cpu|cuda", help="Where to compute.  [default: auto]")
 @click.option("--epochs", type=float, help="Passes over the training digits.")
@@ -37,6 +39,8 @@ def train(
     resume: bool,
     force: bool,
     from_config: Path | None,
+    search: int | None,
+    search_epochs: float | None,
     changes: tuple[str, ...],
     list_nets: bool,
     list_settings: bool,
@@ -56,6 +60,7 @@ def train(
     inkdigits train --target 99.0
     inkdigits train --net b-regularised --seed 3 --set dropout=0.3 --set weight_decay=1e-4
     inkdigits train --resume -o runs/kaggle
+    inkdigits train --search 20 -o runs/searched
     """
     if list_nets:
         click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
@@ -80,6 +85,8 @@ def train(
         resume=resume,
         force=force,
         from_config=from_config,
+        search=search,
+        search_epochs=search_epochs,
         threads=threads,
         say=say,
         progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),

@@ -74,9 +74,7 @@ class Digits:
 
     def sample(self, most: int) -> Digits:
         """At most `most` of the digits, evenly spaced, so that a set sorted by label gives some of each."""
-        if len(self) <= most:
-            return self
-        return self.take(np.linspace(0, len(self) - 1, most).astype(np.intp))
+        return self if len(self) <= most else self.take(spaced(len(self), most))
 
     def need_labels(self, purpose: str) -> Labels:
         """The labels, or an InputError that says what they were wanted for."""
@@ -95,26 +93,37 @@ class Digits:
         Raises InputError without labels, or where `validation` is less than 1 or leaves fewer digits than classes.
         """
         labels = self.need_labels("split by class")
-        classes = np.unique(labels)
-        most = len(self) - len(classes)
+        most = len(self) - len(np.unique(labels))
         if not 0 < validation <= most:
             expected = f"1 to {most} digits to hold out of {len(self)}"
             raise InputError(self.source, "cannot be split", expected=expected, found=str(validation))
-        rng = np.random.default_rng(seed)
-        shuffled = rng.permutation(len(self))
-        # Each digit is ranked within its class by its place in the shuffle, as a fraction of the class: holding out the
-        # smallest fractions takes the same share of every class, to within one digit. The last of each class stays.
-        rank = np.empty(len(self))
-        for label in classes:
-            members = shuffled[labels[shuffled] == label]
-            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
-            rank[members[-1]] = 1
-        order = shuffled[np.argsort(rank[shuffled], kind="stable")]
-        held, kept = np.sort(order[:validation]), np.sort(order[validation:])
+        kept, held = split_by_class(labels, validation, seed=seed)
         return (
             self.take(kept, source=f"{self.source} without {validation} for validation"),
             self.take(held, source=f"{validation} of {self.source}"),
         )
+
+
+def spaced(count: int, most: int) -> NDArray[np.intp]:
+    """At most `most` of the numbers 0…count − 1, evenly spaced."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.intp)
+
+
+def split_by_class(
+    labels: NDArray[np.integer], validation: int, *, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the training and the validation part are, both ascending; `Digits.split` says what they are."""
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(labels))
+    # Each digit is ranked within its class by its place in the shuffle, as a fraction of the class: holding out the
+    # smallest fractions takes the same share of every class, to within one digit. The last of each class stays.
+    rank = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        rank[members] = (np.arange(len(members)) + 0.5) / len(members)
+        rank[members[-1]] = 1
+    order = shuffled[np.argsort(rank[shuffled], kind="stable")]
+    return np.sort(order[validation:]), np.sort(order[:validation])
 
 
 def join(parts: Sequence[Digits], source: str) -> Digits:

@@ -127,6 +127,10 @@ class Settings:
             if value is not None and not lowest <= value <= highest:
                 raise _wrong(name, f"{lowest} to {highest}", value)
 
+    def held_out_of(self, count: int) -> int:
+        """How many of `count` samples to hold out: a small set keeps four fifths for training, whatever was wished."""
+        return self.validation if self.validation <= count // 3 else max(1, count // 5)
+
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain values for `config.json`."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The training loop: a network, two sets of digits and the settings in, trained weights and their history out.
+"""The training loop: a network, two sets of samples and the settings in, trained weights and their history out.
 
 The whole set is one tensor; batches are slices of a permutation of it. All randomness of an epoch comes from the seed
 and the epoch's number, so that a training taken up after any epoch goes on bit for bit as if it had not stopped.
@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..digits.dataset import CLASSES, Digits, join
+from ..digits.dataset import Digits, spaced
 from ..errors import InputError
 from .augment import augment
 from .catalogue import Settings
@@ -44,16 +44,28 @@ FORGIVEN = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Tensors:
-    """A set of digits on the device: images uint8 (N, 1, 28, 28), labels int64 (N,)."""
+    """A set of samples.
 
-    images: Tensor
+    Attributes
+    ----------
+    inputs: images (N, 1, 28, 28) of 0…255, uint8 or float32; or float32 (N, F), for a network without convolutions.
+    labels: int64 (N,), counted from 0.
+    """
+
+    inputs: Tensor
     labels: Tensor
 
     @classmethod
-    def of(cls, digits: Digits, device: torch.device) -> Tensors:
+    def of(cls, digits: Digits) -> Tensors:
         labels = digits.need_labels("train on")
         images = torch.from_numpy(np.ascontiguousarray(digits.images)).unsqueeze(1)
-        return cls(images.to(device), torch.from_numpy(labels.astype(np.int64)).to(device))
+        return cls(images, torch.from_numpy(labels.astype(np.int64)))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Tensors:
+        return Tensors(self.inputs.to(device), self.labels.to(device))
 
 
 def choose_device(device: str) -> torch.device:
@@ -108,24 +120,35 @@ class Averaged:
 
 
 class Training:
-    """One training from its first step to its last; `run` does it, `state` and `restore` make it resumable."""
+    """One training from its first step to its last; `run` does it, `state` and `restore` make it resumable.
 
-    def __init__(self, network: nn.Sequential, train: Digits, validation: Digits, settings: Settings) -> None:
+    Without a validation part, the history has no such figures (they are nan) and `settings.patience` is of no effect.
+    """
+
+    def __init__(
+        self, network: nn.Sequential, train: Digits | Tensors, validation: Digits | Tensors | None, settings: Settings
+    ) -> None:
         _keep_freed_memory()
         self.settings = settings
+        train = Tensors.of(train) if isinstance(train, Digits) else train
+        validation = Tensors.of(validation) if isinstance(validation, Digits) else validation
+        # An output more than there are classes is for what is none of them.
+        self.classes = len(network[-1].bias) - bool(settings.non_digits)  # type: ignore[arg-type]
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device)
         for layer in network:
             if isinstance(layer, Whitening):
-                images = torch.from_numpy(train.sample(layer.LOOK).images).unsqueeze(1).float() / 255
+                images = train.inputs[torch.from_numpy(spaced(len(train), layer.LOOK))].float() / 255
                 layer.look_at(images, torch.Generator().manual_seed(settings.seed))
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.drawn: list[Digits] = []
         if settings.drawn_forms:
             forms, labels = draw_forms(settings.drawn_forms, np.random.default_rng(settings.seed))
             self.drawn = [Digits(forms, labels, "drawn forms")]
-            train = join([train, *self.drawn], train.source)
-        self.train, self.validation = Tensors.of(train, self.device), Tensors.of(validation, self.device)
+            drawn = Tensors.of(self.drawn[0])
+            train = Tensors(torch.cat([train.inputs, drawn.inputs]), torch.cat([train.labels, drawn.labels]))
+        self.train = train.to(self.device)
+        self.validation = validation.to(self.device) if validation is not None else None
         self.scribbles: Tensor | None = None
         if settings.non_digits:
             scribbles = draw_scribbles(SCRIBBLES, np.random.default_rng(settings.seed))
@@ -174,7 +197,7 @@ class Training:
             loss, accuracy, rate = self._epoch(len(self.history), on_step)
             if self.average:
                 self.average.swap()
-            tested_loss, tested_accuracy = self.evaluate(self.validation)
+            tested_loss, tested_accuracy = self.evaluate(self.validation) if self.validation else (math.nan, math.nan)
             self._remember_best(tested_loss)
             if self.average:
                 self.average.swap()
@@ -197,7 +220,7 @@ class Training:
         for step, index in enumerate(order.tensor_split(self.batches)[: self.steps - first], start=first):
             rate = rate_at(self.settings, step, self.steps)
             labels = self.train.labels[index]
-            images = self._changed(self._prepare(self.train.images[index]), labels, generator)
+            images = self._changed(_prepare(self.train.inputs[index]), labels, generator)
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
                 logits = self.network(images)
             loss = self._loss(logits.float(), labels)
@@ -207,7 +230,7 @@ class Training:
             if self.average:
                 self.average.update(step)
             with torch.no_grad():
-                digits = logits[: len(labels), :CLASSES]
+                digits = logits[: len(labels), : self.classes]
                 hits = (digits.argmax(1) == labels).sum()
                 # Of the digits alone and without the smoothing, so that both parts' losses are the same thing.
                 simple = not self.settings.label_smoothing and not self.settings.non_digits
@@ -229,7 +252,7 @@ class Training:
             images = wear(images, generator)
         else:
             images = augment(images, self.settings, generator)
-        return images.contiguous(memory_format=torch.channels_last)
+        return _channels_last(images)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy in nats of a batch as `_changed` makes it."""
@@ -237,38 +260,30 @@ class Training:
         loss = F.cross_entropy(logits[:count], labels, label_smoothing=self.settings.label_smoothing)
         if self.scribbles is None:
             return loss
-        refused = F.softmax(logits[count:], 1)[:, CLASSES]
+        refused = F.softmax(logits[count:], 1)[:, self.classes]
         strangers = -torch.log(refused + FORGIVEN)
         return (loss * count + strangers.sum()) / len(logits)
-
-    def _prepare(self, images: Tensor) -> Tensor:
-        return (images.float() / 255).contiguous(memory_format=torch.channels_last)
 
     def held_out_logits(self) -> Tensor:
         """What the network, wherever it now is, says of the held-out digits in full precision.
 
         float32 (N, 10), or (N, 11) from a network that learnt what is not a digit.
         """
+        assert self.validation is not None
         where = next(self.network.parameters()).device
-        return self._logits(self.validation.images.to(where), torch.float32)
-
-    def _logits(self, images: Tensor, precision: torch.dtype) -> Tensor:
-        self.network.eval()
-        with torch.inference_mode(), torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
-            parts = [self.network(self._prepare(some)).float() for some in images.split(EVALUATION_BATCH)]
-        return torch.cat(parts).cpu()
+        return logits_of(self.network, self.validation.inputs.to(where))
 
     def evaluate(self, part: Tensors) -> tuple[float, float]:
         """Mean loss in nats and accuracy on a set; no dropout, batch norm at its running values."""
-        logits, labels = self._logits(part.images, self.precision)[:, :CLASSES], part.labels.cpu()
+        logits, labels = logits_of(self.network, part.inputs, self.precision)[:, : self.classes], part.labels.cpu()
         return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
 
     def _remember_best(self, loss: float) -> None:
-        if self.settings.patience and all(loss < row.validation_loss for row in self.history):
+        if self.settings.patience and self.validation and all(loss < row.validation_loss for row in self.history):
             self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def _patience_is_over(self) -> bool:
-        if not self.settings.patience or not self.history:
+        if not self.settings.patience or not self.validation or not self.history:
             return False
         losses = [row.validation_loss for row in self.history]
         return len(losses) - 1 - losses.index(min(losses)) >= self.settings.patience
@@ -310,6 +325,22 @@ class Training:
             ) from error
         self.best = {name: value.to(self.device) for name, value in parts["best"].items()} or None
         self.history = list(state.history)
+
+
+def logits_of(network: nn.Module, inputs: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
+    """What a network says of inputs as `Tensors` holds them, float32 (N, outputs), on the CPU."""
+    network.eval()
+    with torch.inference_mode(), torch.autocast(inputs.device.type, precision, enabled=precision != torch.float32):
+        parts = [network(_prepare(some)).float() for some in inputs.split(EVALUATION_BATCH)]
+    return torch.cat(parts).cpu()
+
+
+def _prepare(inputs: Tensor) -> Tensor:
+    return _channels_last(inputs.float() / 255) if inputs.ndim == 4 else inputs
+
+
+def _channels_last(inputs: Tensor) -> Tensor:
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
 @contextmanager

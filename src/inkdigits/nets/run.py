@@ -9,6 +9,7 @@ runs/fast-0/
     metrics.json          what was measured
     MODEL_CARD.md         the same in words
     report.html           made by `inkdigits evaluate`
+    search.json           after --search: every trial; and study.sqlite, the same as Optuna keeps it
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import os
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +38,9 @@ from .catalogue import Settings, settings_for
 
 CONFIG, HISTORY, CHECKPOINT, METRICS, CARD = "config.json", "history.csv", "checkpoint", "metrics.json", "MODEL_CARD.md"
 REPORT = "report.html"  # which lab/ writes
-FILES = (HISTORY, CHECKPOINT, MODEL_FILE, HASHES_FILE, METRICS, CARD, REPORT)  # but for CONFIG, which is written anew
+SEARCH, STUDY = "search.json", "study.sqlite"
+TRAINED = (HISTORY, CHECKPOINT, MODEL_FILE, HASHES_FILE, METRICS, CARD, REPORT)
+FILES = (*TRAINED, SEARCH, STUDY)  # but for CONFIG, which is written anew
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,23 @@ def new_folder(output: Path | None, settings: Settings, *, force: bool) -> Path:
             if not _is_run(output):
                 expected = f"a folder with the {CONFIG} of a run"
                 raise OutputError(output, "is not an earlier run", expected=expected, mend="choose another")
-            for name in FILES:
-                (output / name).unlink(missing_ok=True)
+            _remove(output, FILES)
     except OSError as error:
         raise unwritable(output, error) from error
     return output
+
+
+def remove_training(folder: Path) -> None:
+    """Remove what a training wrote into a run folder, `config.json` and the search apart. Raises OutputError."""
+    try:
+        _remove(folder, TRAINED)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _next_folder(stem: Path) -> Path:
@@ -118,15 +133,27 @@ def config_to_resume(output: str | os.PathLike[str] | None) -> Path:
 
 
 def write_config(
-    folder: Path, settings: Settings, source: str | None, extra: list[str | None], train: Digits, validation: Digits
+    folder: Path,
+    settings: Settings,
+    source: str | None,
+    extra: list[str | None],
+    train: Digits,
+    validation: Digits,
+    *,
+    search: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `config.json`; a source is None where it was given as arrays, which no command can read again."""
+    """Write `config.json`.
+
+    A source is None where it was given as arrays, which no command can read again. `search` is what a search for the
+    settings was told.
+    """
     write_json(
         folder / CONFIG,
         {
             "source": source,
             "extra": extra,
             "settings": settings.as_dict(),
+            **({"search": search} if search else {}),
             "data": {
                 "train": {"n": len(train), "sha256": data_hash(train)},
                 "validation": {"n": len(validation), "sha256": data_hash(validation)},
@@ -162,6 +189,10 @@ def read_config(file: Path) -> tuple[Settings, dict[str, Any]]:
         ]:
             if not isinstance(value, kind):
                 raise TypeError(f"{value!r} where {kind} belongs")
+        if search := config.get("search"):
+            settings_for(**search["settings"])
+            if not (search["trials"] > 0 and search["epochs"] > 0 and isinstance(search["fixed"], list)):
+                raise ValueError(f"a search of {search['trials']!r} trials")
     except FileNotFoundError:
         raise InputError(file, "no such file", expected=f"the {CONFIG} of a run") from None
     except OSError as error:
@@ -221,7 +252,11 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
 
 def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], source: str) -> None:
     """The model in words: what it is, what it was trained on, how good it was on the digits held out."""
-    validation = metrics["validation"]
+    validation, search = metrics["validation"], metrics.get("search")
+    # Of many trials the best has had some luck on the digits that it was chosen by.
+    chosen = (
+        f"- Settings chosen by {search['trials']} trials on the same digits: expect a little less.\n" if search else ""
+    )
     text = f"""# {settings.net}
 
 A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
@@ -233,7 +268,7 @@ A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
 - On {validation["n"]:,} digits held out of them: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
   negative log-likelihood {validation["loss"] or float("inf"):.4f}. Temperature and
   refusal threshold were fitted on these.
-- Licence of the training data: {metrics["data_licence"]}.
+{chosen}- Licence of the training data: {metrics["data_licence"]}.
 - Not for: signs other than 0…9, several digits in one image, pictures that were not prepared as above.
 """
     with write_whole(folder / CARD) as path:

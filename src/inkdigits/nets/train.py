@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,13 +29,12 @@ from ..errors import InputError, MissingExtraError, ModelError
 from ..measure import accuracy, negative_log_likelihood
 from ..reader.model import FORMAT, HASHES_FILE, MODEL_FILE, PREPARATION, Model, load_model
 from .catalogue import Settings, settings_for
+from .threads import sleep_while_waiting
 
-# How often a thread looks whether the others are done before it goes to sleep; read when PyTorch is loaded. By default
-# it hardly ever sleeps, which takes ten times as long as soon as another program wants a core too. A wish of the
-# user's goes first.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+if TYPE_CHECKING:
+    from .search import Found
 
+sleep_while_waiting()
 try:
     import torch
     from tqdm import tqdm
@@ -48,6 +47,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
 
 NOVELTY_THRESHOLD = 0.5  # by construction: see calibrate.py
+SEARCH_EPOCHS = 5  # of a trial, at most, unless told otherwise
 TRAIN_SAMPLE = 10_000  # training digits on which the finished model is measured
 PARITY_SAMPLE = 256  # digits on which the file is compared with the network that it was made from
 MNIST_LICENCE = "CC BY-SA 3.0 (MNIST; Yann LeCun, Corinna Cortes)"
@@ -74,16 +74,24 @@ class Run:
     def text(self) -> str:
         """What the command prints: one line a fact."""
         validation, seconds = self.metrics["validation"], self.metrics["seconds"]
+        searched = f"{seconds['search']:.2f} to search, " if "search" in seconds else ""
         return "\n".join(
             [
                 f"network      {self.settings.net}, {self.metrics['parameters']:,} parameters",
                 f"validation   {validation['accuracy']:.2%} of {validation['n']:,} digits held out "
                 f"({validation['errors']} wrong), loss {_shown(validation['loss'])}",
-                f"seconds      {seconds['load']:.2f} to load, {seconds['train']:.2f} to train, "
+                *self._searched(),
+                f"seconds      {seconds['load']:.2f} to load, {searched}{seconds['train']:.2f} to train, "
                 f"{seconds['export']:.2f} to export and check",
                 f"model        {self.model}",
             ]
         )
+
+    def _searched(self) -> list[str]:
+        search = self.metrics.get("search")
+        if not search:
+            return []
+        return [f"settings     of trial {search['best']}, the best of {search['trials']} on these digits: {run.SEARCH}"]
 
 
 def _shown(loss: float | None) -> str:
@@ -95,6 +103,8 @@ class Plan:
     """What is to be trained, on what, and whether an earlier run says so.
 
     earlier: the `config.json` that is gone on with or repeated, or None; its data must be found again.
+    search: what a search for the settings is told (`trials`, `epochs` of each, `fixed` settings, the `settings` that it
+        begins with), or None.
     """
 
     settings: Settings
@@ -102,6 +112,7 @@ class Plan:
     extra: Sequence[Source]
     threads: int | None
     earlier: dict[str, Any] | None = None
+    search: dict[str, Any] | None = None
 
 
 def train(
@@ -114,6 +125,8 @@ def train(
     resume: bool = False,
     force: bool = False,
     from_config: str | os.PathLike[str] | None = None,
+    search: int | None = None,
+    search_epochs: float | None = None,
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
@@ -131,6 +144,9 @@ def train(
     extra: more labelled digits to train on. None of them is held out, and those that are held out already are left out.
     resume: go on with the interrupted run in `output`, with its own settings and threads.
     from_config: repeat the run that wrote this `config.json`; `changes` may still be made.
+    search: choose settings by so many trials on the digits held out, then train with the best; `changes` are left as
+        they are. With `resume`, trials in total.
+    search_epochs: of each trial; those of the training, at most SEARCH_EPOCHS, unless given.
     threads: processor threads; all of them unless given. Another number rounds otherwise.
     say, progress: where talk goes, and whether to draw a progress bar on stderr.
 
@@ -138,6 +154,17 @@ def train(
     """
     if resume and from_config is not None:
         raise InputError("--resume", "cannot be used with --from-config", mend="use one of them")
+    if search is not None:
+        if from_config is not None:
+            raise InputError("--search", "cannot be used with --from-config", mend="use one of them")
+        if isinstance(search, bool) or not isinstance(search, int) or search < 1:
+            raise InputError("--search", "not a number of trials", expected="1 or more", found=str(search))
+    if search_epochs is not None:
+        if search is None or resume:
+            mend = "give it with --search N, when the search begins"
+            raise InputError("--search-epochs", "is for a new search", mend=mend)
+        if not 0.01 <= search_epochs <= 10_000:
+            raise InputError("--search-epochs", "out of range", expected="0.01 to 10000", found=f"{search_epochs:g}")
     if resume or from_config is not None:
         if net is not None or target is not None:
             found = "--net" if net is not None else "--target"
@@ -150,9 +177,15 @@ def train(
         if not resume and {"validation", "split_seed"} & set(changes):
             plan = replace(plan, earlier=None)  # another split on purpose: its parts cannot be those of the earlier run
         plan = replace(plan, settings=settings_for(**plan.settings.as_dict() | changes))
+        if resume:
+            plan = replace(plan, search=_search_to_resume(file, plan.earlier or {}, search))
     else:
         settings = settings_for(net or "fast", target=target, **changes)
         plan = Plan(settings, "mnist" if source is None else source, extra, threads)
+        if search is not None:
+            each = min(settings.epochs, SEARCH_EPOCHS) if search_epochs is None else search_epochs
+            told = {"trials": search, "epochs": each, "fixed": sorted(changes), "settings": settings.as_dict()}
+            plan = replace(plan, search=told)
     if plan.threads is not None:
         torch.set_num_threads(plan.threads)
     return _train(plan, Path(output) if output is not None else None, resume, force, say, progress)
@@ -173,6 +206,15 @@ def _earlier(file: Path, source: Source | None, extra: Sequence[Source], threads
     )
 
 
+def _search_to_resume(file: Path, config: dict[str, Any], trials: int | None) -> dict[str, Any] | None:
+    """What the search of an earlier run was told, with another number of trials if that was given."""
+    told: dict[str, Any] | None = config.get("search")
+    if told is None and trials is not None:
+        mend = "leave --search out, or start a new run"
+        raise InputError("--search", "the run was trained without one", found=str(file.parent), mend=mend)
+    return told and told | {"trials": trials or told["trials"]}
+
+
 def _train(
     plan: Plan, output: Path | None, resume: bool, force: bool, say: Callable[[str], None], progress: bool
 ) -> Run:
@@ -182,16 +224,29 @@ def _train(
     loaded = time.perf_counter()
     # Whatever is impossible is found out before anything of an earlier run is replaced.
     training = Training(zoo.build(settings), kept, held, settings)
+    look = _searcher(plan, kept, held, say)
+    sources = [_recorded(source) for source in (plan.source, *plan.extra)]
     if resume:
         assert output is not None
         folder = output
-        state = run.load_state(folder)
-        if state:
-            training.restore(state)
+        if plan.search and plan.earlier and plan.search != plan.earlier["search"]:
+            run.write_config(folder, settings, sources[0], sources[1:], kept, held, search=plan.search)
     else:
-        folder, state = run.new_folder(output, settings, force=force), None
-        sources = [_recorded(source) for source in (plan.source, *plan.extra)]
-        run.write_config(folder, settings, sources[0], sources[1:], kept, held)
+        folder = run.new_folder(output, settings, force=force)
+        run.write_config(folder, settings, sources[0], sources[1:], kept, held, search=plan.search)
+    found = look(folder) if look else None
+    if found:
+        settings = found.settings
+        if settings != plan.settings:
+            # Whatever is there was trained with other settings.
+            run.remove_training(folder)
+            run.write_config(folder, settings, sources[0], sources[1:], kept, held, search=plan.search)
+        plan = replace(plan, settings=settings)
+        training = Training(zoo.build(settings), kept, held, settings)
+    searched = time.perf_counter()
+    state = run.load_state(folder) if resume else None
+    if state:
+        training.restore(state)
     say(f"{folder}: {settings.net}, {settings.epochs:.3g} epochs of {len(kept):,} digits; {len(held):,} held out")
     if state:
         say(f"going on after epoch {state.history[-1].epoch:g}")
@@ -203,9 +258,12 @@ def _train(
     trained = time.perf_counter()
 
     metrics = _finish(training, folder, kept, held, plan, say)
+    if found and plan.search:
+        metrics["search"] = {"trials": found.trials, "best": found.best, "epochs": plan.search["epochs"]}
     metrics["seconds"] = {
         "load": loaded - began,
-        "train": training.history[-1].seconds if state else trained - loaded,
+        **({"search": searched - loaded} if plan.search else {}),
+        "train": training.history[-1].seconds if state else trained - searched,
         "export": time.perf_counter() - trained,
     }
     if resume:
@@ -216,16 +274,38 @@ def _train(
     return Run(folder, folder / MODEL_FILE, settings, metrics)
 
 
+def _searcher(plan: Plan, kept: Digits, held: Digits, say: Callable[[str], None]) -> Callable[[Path], Found] | None:
+    """What searches the settings, given the run folder; None where there is nothing to search."""
+    told = plan.search
+    if told is None:
+        return None
+    from .search import search, space_of  # whose library takes as long to load as a small training
+
+    # On another device than the search began on if that was asked for.
+    base = replace(settings_for(**told["settings"]), device=plan.settings.device)
+    names = ", ".join(space_of(base, told["fixed"]))
+
+    def look(folder: Path) -> Found:
+        say(f"{folder}: {told['trials']} trials of {told['epochs']:.3g} epochs; {names}")
+        try:
+            return search(
+                base, kept, held, folder,
+                trials=told["trials"], epochs=told["epochs"], fixed=told["fixed"], say=say,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            say(f"stopped; `inkdigits train --resume -o {folder}` goes on")
+            raise
+
+    return look
+
+
 def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
     """The training digits and the held-out ones; of `extra`, those whose pixels are held out are left out."""
     digits = load_digits(plan.source, part="train")
     digits.need_labels("train on")
     if len(digits) < 2:
         raise InputError(digits.source, "too few digits", expected="at least 2", found=str(len(digits)))
-    wanted = plan.settings.validation
-    if wanted > len(digits) // 3:
-        wanted = max(1, len(digits) // 5)  # a small set keeps four fifths for training, whatever the setting says
-    kept, held = digits.split(wanted, seed=plan.settings.split_seed)
+    kept, held = digits.split(plan.settings.held_out_of(len(digits)), seed=plan.settings.split_seed)
     for source in plan.extra:
         added = load_digits(source, part="train")
         added.need_labels("train on")

@@ -6,17 +6,20 @@
 
 A network takes float32 (N, 1, 28, 28) in 0…1 and gives float32 (N, 10), the logits; (N, 11) where it is to learn what
 is not a digit, which is the last. It is one flat `nn.Sequential` of the layers that `export.py` knows how to write; its
-last layer is linear and what goes into that are its features.
+last layer is linear and what goes into that are its features. Those without convolutions can be built for any number of
+inputs, all of them for any number of classes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from ..digits.dataset import CLASSES
+from ..digits.dataset import CLASSES, PIXELS
+from ..errors import InputError
 from .catalogue import Settings
 
 KERAS_EPSILON = 1e-3  # batch norm's, where a network was written in Keras
@@ -57,8 +60,8 @@ def keep(layer: nn.Conv2d | nn.Linear) -> None:
     layer.prescribed = True  # type: ignore[assignment]
 
 
-def softmax() -> list[nn.Module]:
-    return [nn.Flatten(), nn.Linear(784, 10)]
+def softmax(inputs: int) -> list[nn.Module]:
+    return [nn.Flatten(), nn.Linear(inputs, 10)]
 
 
 def lenet5() -> list[nn.Module]:
@@ -135,27 +138,33 @@ def a_conv7() -> list[nn.Module]:
     ]  # fmt: skip
 
 
-def a_mlp_sigmoid() -> list[nn.Module]:
-    return [nn.Flatten(), *dense(784, 512, nn.Sigmoid), *dense(512, 128, nn.Sigmoid), nn.Linear(128, 10)]
+def a_mlp_sigmoid(inputs: int) -> list[nn.Module]:
+    return [nn.Flatten(), *dense(inputs, 512, nn.Sigmoid), *dense(512, 128, nn.Sigmoid), nn.Linear(128, 10)]
 
 
-def a_mlp_relu() -> list[nn.Module]:
-    return [nn.Flatten(), *dense(784, 512, sd=0.062), *dense(512, 128, sd=0.125), nn.Linear(128, 10)]
+def _as_of_784(sd: float, inputs: int) -> float:
+    """A spread that was prescribed for 784 inputs, for another number: the sums that they go into stay as wide."""
+    return sd * math.sqrt(PIXELS / inputs)
 
 
-def a_mlp_bn() -> list[nn.Module]:
+def a_mlp_relu(inputs: int) -> list[nn.Module]:
+    first = dense(inputs, 512, sd=_as_of_784(0.062, inputs))
+    return [nn.Flatten(), *first, *dense(512, 128, sd=0.125), nn.Linear(128, 10)]
+
+
+def a_mlp_bn(inputs: int) -> list[nn.Module]:
     return [
         nn.Flatten(),
-        *dense(784, 512, nn.Sigmoid, sd=0.039), norm1d(512),
+        *dense(inputs, 512, nn.Sigmoid, sd=_as_of_784(0.039, inputs)), norm1d(512),
         *dense(512, 128, nn.Sigmoid, sd=0.55), norm1d(128),
         nn.Linear(128, 10),
     ]  # fmt: skip
 
 
-def a_mlp_bn_dropout() -> list[nn.Module]:
+def a_mlp_bn_dropout(inputs: int) -> list[nn.Module]:
     return [
         nn.Flatten(),
-        *dense(784, 512, nn.Sigmoid, sd=0.039), norm1d(512), nn.Dropout(0.5),
+        *dense(inputs, 512, nn.Sigmoid, sd=_as_of_784(0.039, inputs)), norm1d(512), nn.Dropout(0.5),
         *dense(512, 128, nn.Sigmoid, sd=0.55), norm1d(128), nn.Dropout(0.5),
         nn.Linear(128, 10),
     ]  # fmt: skip
@@ -220,15 +229,17 @@ def reader(width: int) -> list[nn.Module]:
     ]  # fmt: skip
 
 
-LAYERS: dict[str, Callable[[], list[nn.Module]]] = {
+CONVOLUTIONAL: dict[str, Callable[[], list[nn.Module]]] = {
     "lenet5": lenet5,
-    "softmax": softmax,
     "b-plain": b,
     "b-regularised": b,
     "a-conv2": a_conv2,
     "a-conv3": a_conv3,
     "a-conv5": a_conv5,
     "a-conv7": a_conv7,
+}
+DENSE: dict[str, Callable[[int], list[nn.Module]]] = {
+    "softmax": softmax,
     "a-softmax-sgd-1000": softmax,
     "a-softmax-sgd": softmax,
     "a-softmax-adam-15": softmax,
@@ -245,19 +256,32 @@ LAYERS: dict[str, Callable[[], list[nn.Module]]] = {
 }
 
 
-def build(settings: Settings) -> nn.Sequential:
+def build(settings: Settings, *, inputs: int = PIXELS, classes: int = CLASSES) -> nn.Sequential:
     """The network of `settings.net`, freshly initialised from `settings.seed`.
 
     The settings take its batch-norm layers away, set its dropout rates, and initialise the layers for which it
     prescribes nothing: what it prescribes (He-uniform in `a-conv7`, say) stays.
+
+    Parameters
+    ----------
+    inputs: numbers that one sample has; other than 784 for those in DENSE alone, which then take float32 (N, inputs).
+    classes: to tell apart.
+
+    Raises InputError for a convolutional network of other than 784 inputs.
     """
+    if inputs != PIXELS and settings.net not in DENSE:
+        expected, mend = f"{PIXELS} pixels, 28 × 28", f"take one that takes any number: {', '.join(DENSE)}"
+        raise InputError(settings.net, "reads images", expected=expected, found=f"{inputs} features", mend=mend)
     torch.manual_seed(settings.seed)
     if settings.net == "fast":
         layers = fast(settings.width, settings.stem)
+    elif settings.net == "reader":
+        layers = reader(settings.width)
     else:
-        layers = reader(settings.width) if settings.net == "reader" else LAYERS[settings.net]()
-    if settings.non_digits:
-        layers[-1] = nn.Linear(layers[-1].in_features, CLASSES + 1)  # type: ignore[arg-type]
+        layers = DENSE[settings.net](inputs) if settings.net in DENSE else CONVOLUTIONAL[settings.net]()
+    outputs = classes + bool(settings.non_digits)
+    if outputs != CLASSES:
+        layers[-1] = nn.Linear(layers[-1].in_features, outputs)  # type: ignore[arg-type]
     if not settings.batch_norm:
         layers = [layer for layer in layers if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
     if settings.dropout == 0:
