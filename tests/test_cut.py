@@ -53,13 +53,13 @@ def test_lines_are_found_and_ordered(few: Digits) -> None:
         assert middles == sorted(middles)
 
 
-def test_slanting_lines_are_followed(few: Digits) -> None:
-    mask = written(["01236789", "98763210"], few)
+@pytest.mark.parametrize("degrees", [-20, -12, 5, 12, 20])
+def test_slanting_lines_are_followed(few: Digits, degrees: float) -> None:
+    mask = np.pad(written(["0123 6789 98763210", "987 63210 4", "0123678998"], few), 400)
     height, width = mask.shape
-    slant = cv2.warpAffine(
-        mask.view(np.uint8), np.array([[1, 0, 0], [0.08, 1, 0]], np.float32), (width, height + round(0.08 * width))
-    )
-    assert count(find_signs(inked(slant > 0))) == [8, 8]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    layout = find_signs(inked(cv2.warpAffine(mask.view(np.uint8), turn, (width, height)) > 0))
+    assert count(layout) == [16, 9, 10]
 
 
 def test_nothing_has_no_lines() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .pieces import Piece, union, usual_height
 
@@ -14,6 +15,9 @@ LOW = 0.36  # of the line's height: a lower piece is a point, a comma, a bar or 
 TALLEST = 2.6  # line heights: a taller piece is no sign of this line
 OVERLAP = 0.45  # of the lower piece's height: neighbours on one line share this much
 FARTHEST = 9.0  # heights between neighbours on a line
+# Lines of writing that slant are levelled first: neighbours not further apart than NEXT heights, and steeper than
+# STEEPEST they are no neighbours; below LEVEL, or with fewer than FEWEST pairs, lines are taken for level.
+NEXT, STEEPEST, LEVEL, FEWEST = 2.0, 0.6, 0.08, 4
 OVER_OR_UNDER, BESIDE = 0.3, 1.5  # heights: so near to a tall piece a low one belongs to its line
 JOINED = 0.5  # of a fragment's width that stands over or under a piece which it then belongs to
 POINT_FROM = 0.62  # of a neighbour's height from its top: where a point or comma stands
@@ -28,17 +32,40 @@ def lines_of(pieces: list[Piece]) -> list[list[Piece]]:
     if not pieces:
         return []
     height = usual_height(pieces)
-    lines = _linked([piece for piece in pieces if LOW * height <= piece.height <= TALLEST * height])
+    signs = [piece for piece in pieces if LOW * height <= piece.height <= TALLEST * height]
+    slope = _slope(signs, height)
+    lines = _linked(signs, slope)
     _give_low_pieces([piece for piece in pieces if piece.height < LOW * height], lines)
-    lines.sort(key=lambda line: float(np.median([piece.box[1] + piece.box[3] for piece in line])))
+    lines.sort(key=lambda line: float(np.median(_levelled(line, slope)[:, 1::2].sum(1))))
     return [_without_fragments(line, usual_height(line)) for line in lines]
 
 
-def _linked(pieces: list[Piece]) -> list[list[Piece]]:
+def _levelled(pieces: list[Piece], slope: float) -> NDArray[np.float64]:
+    """The boxes (N, 4) of pieces, moved up or down to where they would stand if their line were level."""
+    boxes = np.array([piece.box for piece in pieces], np.float64).reshape(-1, 4)
+    boxes[:, 1::2] -= slope * boxes[:, ::2].mean(1, keepdims=True)
+    return boxes
+
+
+def _slope(pieces: list[Piece], height: float) -> float:
+    """How far the lines of writing fall for each pixel to the right: the median over neighbours."""
+    boxes = _levelled(pieces, 0.0)
+    right, down = ((middle[None, :] - middle[:, None]) for middle in (boxes[:, ::2].mean(1), boxes[:, 1::2].mean(1)))
+    near = (right > 0) & (np.abs(down) <= STEEPEST * right) & (np.hypot(right, down) <= NEXT * height)
+    distance = np.where(near, np.hypot(right, down), np.inf)
+    rows = np.flatnonzero(near.any(1))
+    if len(rows) < FEWEST:
+        return 0.0
+    nearest = distance[rows].argmin(1)
+    slope = float(np.median(down[rows, nearest] / right[rows, nearest]))
+    return slope if abs(slope) >= LEVEL else 0.0
+
+
+def _linked(pieces: list[Piece], slope: float) -> list[list[Piece]]:
     """Pieces linked to their neighbours on the right where they share a part of their height."""
     pieces = sorted(pieces, key=lambda piece: piece.box[0])
     count = len(pieces)
-    boxes = np.array([piece.box for piece in pieces], np.float64).reshape(-1, 4)
+    boxes = _levelled(pieces, slope)
     heights = boxes[:, 3] - boxes[:, 1]
     before: dict[int, tuple[float, int]] = {}  # for each piece the best one on its left, and how well it fits
     for i in range(count):
