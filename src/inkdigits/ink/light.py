@@ -18,6 +18,7 @@ import numpy as np
 
 from .levels import Pixels
 from .paper import find_paper
+from .residue import Light, find_residue
 from .rules import Frame, find_rules
 from .shapes import Floats, Mask, as_pixels, averaged, block, dilated, eroded, shrunk, stroke_width
 
@@ -127,6 +128,8 @@ def find_ink(pixels: Pixels) -> Ink:
     rules = find_rules(faint, stroke_width(strokes), frame, None if survey.inside.all() else sheet)
     mask = strokes & ~rules
     mask = _surely_ink(mask, seeds & (amount > _strength_of_rules(amount, rules, typical)), edges)
+    light = Light(_darkness(work[y0:y1, x0:x1], survey), amount, typical)
+    mask &= ~find_residue(mask, rules, light, stroke_width(mask), frame)
     stroke = stroke_width(mask)
     amount = np.asarray(cv2.convertScaleAbs(amount, alpha=255 / typical), np.uint8)
     return Ink(amount, mask, rules, stroke, scale, (x0 * scale, y0 * scale))
@@ -303,6 +306,12 @@ def _ink_amount(work: Pixels, survey: Survey, region: tuple[int, int, int, int])
         if noise <= NOISY * (typical or 1.5 * survey.contrast):
             break
     return amount, noise, typical
+
+
+def _darkness(pixels: Pixels, survey: Survey) -> Pixels:
+    """The picture in grey levels along the direction of its ink, higher where there is ink."""
+    level = _project(pixels, survey.direction)
+    return np.asarray(cv2.bitwise_not(level), np.uint8) if survey.dark else level
 
 
 def _enlarged(overview: Mask, work: Pixels, region: tuple[int, int, int, int]) -> Mask:
