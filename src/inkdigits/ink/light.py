@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .levels import Pixels
 from .paper import find_paper
+from .residue import Light, find_residue
 from .rules import Frame, find_rules
 from .shapes import Floats, Mask, as_pixels, averaged, block, dilated, eroded, percentile, shrunk, stroke_width
 
@@ -140,10 +141,13 @@ def find_ink(pixels: Pixels) -> Ink:
         return _nothing(work.shape[:2], scale)
     faint, strokes, seeds = _strokes(amount, typical, noise)
     sheet = None if survey.inside.all() else _enlarged_mask(survey.inside, work, (x0, y0, x1, y1))
-    rules = find_rules(faint, stroke_width(strokes), Frame(x0, y0, *work.shape[1::-1]), sheet)
+    frame = Frame(x0, y0, *work.shape[1::-1])
+    rules = find_rules(faint, stroke_width(strokes), frame, sheet)
     mask = strokes & ~rules
     edges = _enlarged_mask(survey.edges, work, (x0, y0, x1, y1)) if survey.edges.any() else None
     mask = _surely_ink(mask, seeds & (amount > _strength_of_rules(amount, rules, typical)), edges)
+    light = Light(_darkness(work[y0:y1, x0:x1], survey), amount, typical)
+    mask &= ~find_residue(mask, rules, light, stroke_width(mask), frame)
     stroke = stroke_width(mask)
     amount = np.asarray(cv2.convertScaleAbs(amount, alpha=255 / typical), np.uint8)
     return Ink(amount, mask, rules, stroke, scale, (x0 * scale, y0 * scale))
@@ -356,6 +360,12 @@ def _ink_amount(work: Pixels, survey: Survey, region: tuple[int, int, int, int])
         if noise <= NOISY * (typical or 1.5 * survey.contrast):
             break
     return amount, noise, typical
+
+
+def _darkness(pixels: Pixels, survey: Survey) -> Pixels:
+    """The picture in grey levels along the direction of its ink, higher where there is ink."""
+    level = _project(pixels, survey.direction)
+    return np.asarray(cv2.bitwise_not(level), np.uint8) if survey.dark else level
 
 
 def _enlarged(overview: Pixels, work: Pixels, region: tuple[int, int, int, int], kind: int) -> Pixels:
