@@ -134,7 +134,7 @@ def cut_apart(layout: Layout, line: Line, index: int) -> Layout | None:
     parts = boxed(labels, (left, top))
     lefts = (bits[:, None] >> np.arange(len(cuts))) & 1 > 0
     narrow = NARROW_COST * max(0.0, PAIR - piece.width / line.width)
-    costs = [0.0, *(CUT_COST + CUT_COST_STROKE * cut.length + narrow for cut in cuts)]
+    costs = [0.0, *(CUT_COST + CUT_COST_STROKE * max(0.0, cut.length) + narrow for cut in cuts)]
     runs = tuple(_between(parts, lefts, costs, line.height))
     return Layout(
         layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top)

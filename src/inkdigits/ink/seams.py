@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .shapes import Floats, Mask, as_pixels
+from .levels import Pixels
+from .pieces import BRIDGE_ACROSS, BRIDGE_DOWN
+from .shapes import Floats, Mask, as_pixels, block
 
 ROWS = 64  # height at which the outline is walked
 POINTS = 300  # of the outline at most
@@ -47,6 +49,7 @@ def find_cuts(mask: Mask, stroke: float, least: float) -> list[Cut]:
     size = max(3, round(width * scale)), ROWS
     small = np.asarray(cv2.resize(as_pixels(mask) * np.uint8(255), size, interpolation=cv2.INTER_AREA))
     small = np.pad(np.asarray(small > 127, np.uint8), 1)
+    small = _connected(small, max(stroke * scale, 1.0))
     outlines = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
     if not outlines:
         return []
@@ -68,6 +71,14 @@ def find_cuts(mask: Mask, stroke: float, least: float) -> list[Cut]:
         left = mask & (inside if _is_left(outline, i, j) else ~inside)
         cuts.append(Cut(left, float(lengths[index])))
     return sorted(cuts, key=lambda cut: int(np.count_nonzero(cut.left)))
+
+
+def _connected(small: Pixels, stroke: float) -> Pixels:
+    """The strokes with the bridges over which pieces were taken for one, if there are any."""
+    if cv2.connectedComponents(small, connectivity=8)[0] <= 2:
+        return small
+    across, down = (2 * round(share * stroke / 2) + 3 for share in (BRIDGE_ACROSS, BRIDGE_DOWN))
+    return np.asarray(cv2.morphologyEx(small, cv2.MORPH_CLOSE, block(across, down)), np.uint8)
 
 
 def _necks(outline: NDArray[np.int32], small: Mask, stroke: float, least: float) -> tuple[Indices, Indices, Floats]:
