@@ -11,16 +11,17 @@ against it, and where neighbours may touch, cuts through their strokes; `reader/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .glyph import make_glyph
 from .levels import Pixels
 from .light import Ink
 from .lines import LOW, lines_of
 from .pieces import Box, Piece, boxed, loose_pieces, union, usual_height
-from .seams import split_points
+from .seams import find_cuts
 from .shapes import Labels
 
 LEAST_PART = 0.55  # of the line's height: a lower part of connected strokes is no digit
@@ -36,38 +37,37 @@ AROUND = 2  # px around a sign's box in which its soft edges lie
 
 
 @dataclass(frozen=True)
-class Group:
-    """Pieces first … last of a line as one sign.
+class Group(Piece):
+    """Pieces first … last of a line as one sign, or what lies between two cuts through a piece.
 
     Attributes
     ----------
-    box: around them. cost: what speaks against their being one sign, as a negative logarithm.
+    cost: what speaks against their being one sign, as a negative logarithm.
     small: whether it is too low for a digit of its line: a point, a comma, a minus.
     """
 
     first: int
     last: int
-    box: Box
     cost: float
     small: bool = False
 
-    @property
-    def width(self) -> int:
-        return self.box[2] - self.box[0]
-
-    @property
-    def height(self) -> int:
-        return self.box[3] - self.box[1]
+    @classmethod
+    def of(cls, whole: Piece, first: int, last: int, cost: float, *, small: bool = False) -> Group:
+        return cls(whole.labels, whole.box, whole.area, first, last, cost, small)
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One line of writing: its pieces from left to right, the groups proposed, and the usual size of its digits."""
+    """One line of writing: its pieces from left to right, the groups proposed, and the usual size of its digits.
+
+    Of a piece that is cut apart groups are counted from cut to cut, of which there are so many steps, not by pieces.
+    """
 
     pieces: tuple[Piece, ...]
     groups: tuple[Group, ...]
     height: float
     width: float
+    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +87,8 @@ class Layout:
     lines: tuple[Line, ...] = ()
     corner: tuple[int, int] = (0, 0)
 
-    def glyph(self, line: Line, group: Group) -> Pixels:
-        """The digit image uint8 (28, 28) of a proposed sign."""
-        return self.glyph_of(union(line.pieces[group.first : group.last + 1]))
-
-    def glyph_of(self, piece: Piece) -> Pixels:
-        """The digit image uint8 (28, 28) of a piece, without what other ink there is in its box."""
+    def glyph(self, piece: Piece) -> Pixels:
+        """The digit image uint8 (28, 28) of a piece or a proposed sign, without what other ink there is in its box."""
         left, top = self.corner
         height, width = self.labels.shape
         x0, x1 = max(0, piece.box[0] - left - AROUND), min(width, piece.box[2] - left + AROUND)
@@ -113,34 +109,36 @@ def find_signs(ink: Ink) -> Layout:
         height = usual_height(members)
         width = _usual_width(members, height)
         ordered = sorted(members, key=lambda piece: piece.box[0] + piece.box[2])
-        lines.append(Line(tuple(ordered), tuple(_joined(ordered, height, width)), height, width))
+        lines.append(Line(tuple(ordered), tuple(_joined(ordered, height, width)), height, width, len(ordered)))
     return Layout(ink, labels, tuple(lines))
 
 
 def cut_apart(layout: Layout, line: Line, index: int) -> Layout | None:
     """A piece of a line parted by cuts through its strokes, or None if it cannot be two digits.
 
-    Gives back a layout of one line: its pieces are the parts, its groups the runs of them that may be signs, and its
-    map shows the piece only.
+    Gives back a layout of one line: its pieces are the bits between all cuts, its groups what lies between any two cuts
+    and may be a sign, and its map shows the piece only.
     """
     piece = line.pieces[index]
     if piece.width < WIDE * min(line.height, piece.height) or piece.height < LOW * line.height:
         return None
     left, top, right, bottom = piece.box
     mask = np.isin(layout.labels[top:bottom, left:right], piece.labels)
-    sides, crossed = split_points(mask, layout.ink.stroke)
-    if not crossed:
+    cuts = find_cuts(mask, layout.ink.stroke, LEAST_PART * line.height)
+    if not cuts:
         return None
-    labels = np.where(mask, sides + 1, 0).astype(np.int32)
+    sides = sum((cut.left.astype(np.int64) << place for place, cut in enumerate(cuts)), np.zeros(mask.shape, np.int64))
+    bits, numbers = np.unique(sides[mask], return_inverse=True)
+    labels = np.zeros(mask.shape, np.int32)
+    labels[mask] = numbers + 1
+    parts = boxed(labels, (left, top))
+    lefts = (bits[:, None] >> np.arange(len(cuts))) & 1 > 0
     narrow = NARROW_COST * max(0.0, PAIR - piece.width / line.width)
-    parts = [
-        replace(part, cut_before=CUT_COST + CUT_COST_STROKE * crossed[part.labels[0] - 2] + narrow)
-        if part.labels[0] > 1
-        else part
-        for part in boxed(labels, (left, top))
-    ]
-    runs = tuple(_runs(parts, line.height))
-    return Layout(layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width),), (left, top))
+    costs = [0.0, *(CUT_COST + CUT_COST_STROKE * max(0.0, cut.length) + narrow for cut in cuts)]
+    runs = tuple(_between(parts, lefts, costs, line.height))
+    return Layout(
+        layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top)
+    )
 
 
 def _usual_width(pieces: list[Piece], height: float) -> float:
@@ -162,16 +160,28 @@ def _joined(pieces: list[Piece], height: float, width: float) -> Iterator[Group]
                 if whole.width > WIDEST * height:
                     break
             wide = WIDE_COST * max(0.0, whole.width / width - PAIR)
-            yield Group(first, last, whole.box, cost + wide, whole.height < LOW * height)
+            yield Group.of(whole, first, last, cost + wide, small=whole.height < LOW * height)
 
 
-def _runs(parts: list[Piece], height: float) -> Iterator[Group]:
-    """Every run of the parts of a piece that may be a sign, but not the whole."""
-    for first in range(len(parts)):
-        for last in range(first, len(parts)):
-            run = union(parts[first : last + 1])
-            if run.width > WIDEST * height or last - first + 1 == len(parts):
-                break
+def _between(
+    parts: list[Piece], lefts: NDArray[np.bool_], costs: list[float], height: float
+) -> Iterator[Group]:
+    """What lies between any two cuts and may be a sign, but not the whole.
+
+    lefts: which parts lie on the left of each cut, (parts, cuts). costs: of the left edge and the cuts.
+    """
+    areas = np.array([part.area for part in parts])
+    sides = np.pad(lefts, ((0, 0), (1, 0)))
+    sides = np.hstack([sides, np.ones((len(parts), 1), np.bool_)])
+    for first in range(len(costs)):
+        for last in range(first, len(costs)):
+            one, other = sides[:, first], sides[:, last + 1]
+            if (first == 0 and last + 1 == len(costs)) or areas[one & ~other].sum() > 0:
+                continue
+            inside = np.flatnonzero(other & ~one)
+            if len(inside) == 0:
+                continue
+            run = union([parts[i] for i in inside])
             # A corner cut off a sign is no sign.
-            if run.height >= LEAST_PART * height:
-                yield Group(first, last, run.box, parts[first].cut_before or 0.0)
+            if run.width <= WIDEST * height and run.height >= LEAST_PART * height:
+                yield Group.of(run, first, last, costs[first])

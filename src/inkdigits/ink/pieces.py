@@ -30,13 +30,11 @@ class Piece:
     Attributes
     ----------
     labels: theirs on the map of connected strokes. box: around them. area: their pixels.
-    cut_before: what speaks against parting it from the piece before by a cut through strokes; None if it is loose.
     """
 
     labels: tuple[int, ...]
     box: Box
     area: int
-    cut_before: float | None = None
 
     @property
     def width(self) -> int:
@@ -92,7 +90,7 @@ def union(pieces: Iterable[Piece]) -> Piece:
     some = list(pieces)
     x0, y0, x1, y1 = zip(*(piece.box for piece in some), strict=True)
     labels = tuple(label for piece in some for label in piece.labels)
-    return Piece(labels, (min(x0), min(y0), max(x1), max(y1)), sum(piece.area for piece in some), some[0].cut_before)
+    return Piece(labels, (min(x0), min(y0), max(x1), max(y1)), sum(piece.area for piece in some))
 
 
 def usual_height(pieces: list[Piece]) -> float:

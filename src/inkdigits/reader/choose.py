@@ -89,7 +89,7 @@ def choose_signs(layout: Layout, model: Model) -> list[list[Sign]]:
     for line, way in _cut_ways(layout, ways, model):
         ways[line].append(way)
     rows = [
-        _without_dirt(list(_cheapest(len(line.pieces), ways[line]).signs), layout.ink.stroke) for line in layout.lines
+        _without_dirt(list(_cheapest(line.steps, ways[line]).signs), layout.ink.stroke) for line in layout.lines
     ]
     usual = max((line.height for line, row in zip(layout.lines, rows, strict=True) if len(row) > 2), default=0.0)
     return [row for row in rows if row and (len(row) > 2 or row[0].line.height >= LONE * usual)]
@@ -107,7 +107,7 @@ def _cut_ways(layout: Layout, ways: dict[Line, list[_Way]], model: Model) -> Ite
     signs = _shown([(parts, parts.lines[0], group) for *_, parts in cuts for group in parts.lines[0].groups], model)
     for line, index, parts in cuts:
         own = [_as_way(sign) for sign in signs if sign.line is parts.lines[0]]
-        best = _cheapest(len(parts.lines[0].pieces), own)
+        best = _cheapest(parts.lines[0].steps, own)
         if best.signs:
             yield line, replace(best, first=index, last=index)
 
@@ -130,7 +130,7 @@ def _cheapest(count: int, ways: list[_Way]) -> _Way:
 def _shown(places: list[tuple[Layout, Line, Group]], model: Model) -> list[Sign]:
     if not places:
         return []
-    glyphs = np.array([layout.glyph(line, group) for layout, line, group in places])
+    glyphs = np.array([layout.glyph(group) for layout, _, group in places])
     return _said([(line, group) for _, line, group in places], glyphs, model)
 
 
@@ -186,8 +186,8 @@ def _one_of(layout: Layout, model: Model) -> tuple[float, Sign]:
     choices += [some for size in range(2, LARGEST + 1) for some in combinations(largest, size)]
     choices += [tuple(pieces), tuple(piece for piece in pieces if weights[piece] == piece.area)]
     distinct = [tuple(some) for some in dict.fromkeys(map(frozenset, choices)) if some]
-    places = [(layout.lines[0], Group(0, 0, union(some).box, JOINED * (len(some) - 1))) for some in distinct]
-    signs = _said(places, np.array([layout.glyph_of(union(some)) for some in distinct]), model)
+    places = [(layout.lines[0], Group.of(union(some), 0, 0, JOINED * (len(some) - 1))) for some in distinct]
+    signs = _said(places, np.array([layout.glyph(union(some)) for some in distinct]), model)
     found = [
         _costed(sign, sum(weights[piece] for piece in some) / total) for sign, some in zip(signs, distinct, strict=True)
     ]
@@ -210,10 +210,8 @@ def _parts_as_one(parts: Layout, share: float, model: Model) -> Iterator[tuple[f
     line = parts.lines[0]
     area = sum(part.area for part in line.pieces)
     for sign in _shown([(parts, line, group) for group in line.groups], model):
-        first, last = sign.group.first, sign.group.last
-        own = sum(part.area for part in line.pieces[first : last + 1])
-        ends = int(first > 0) + int(last + 1 < len(line.pieces))
-        cost, costed = _costed(sign, share * own / area)
+        ends = int(sign.group.first > 0) + int(sign.group.last + 1 < line.steps)
+        cost, costed = _costed(sign, share * sign.group.area / area)
         yield cost - sign.group.cost + CUT_APART * ends, costed
 
 
