@@ -203,7 +203,8 @@ def _mlp(seed: int) -> Any:
     from sklearn.neural_network import MLPClassifier
 
     return _pipeline(
-        _prepare(upright=True, sigma=0.5), MLPClassifier((256,), batch_size=128, max_iter=PASSES.most, random_state=seed)
+        _prepare(upright=True, sigma=0.5),
+        MLPClassifier((256,), batch_size=128, max_iter=PASSES.most, random_state=seed),
     )
 
 
