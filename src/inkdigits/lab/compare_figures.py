@@ -15,6 +15,7 @@ from .report import BLUE, MUTED, ORANGE, new_figure, tidy
 
 SMALL = 8.5  # points of a technique's name; a phone shows it 7 px high in the lower case, still legible
 HIGH = 5.4  # inches of both figures: room for a name a line
+LOWEST = 0.7  # accuracy from which a technique is drawn
 LETTER, LINE = 0.56, 1.12  # width of a letter and height of a line, in sizes of the type
 COLOURS = {"classic": BLUE, "network": ORANGE}
 
@@ -59,6 +60,12 @@ def time_figure(standings: Sequence[Standing], front: Sequence[Standing]) -> Any
                 fontweight="bold" if bold else "normal",
             )  # fmt: skip
     return figure
+
+
+def worth_drawing(accuracies: Mapping[str, float]) -> list[str]:
+    """The names that the figures show: guesses would squeeze all the others together at the top."""
+    able = [name for name, accuracy in accuracies.items() if accuracy >= LOWEST]
+    return able if len(able) > 1 else list(accuracies)
 
 
 def place_names(points: Mapping[str, tuple[float, float]], room: Box) -> dict[str, tuple[float, float, str]]:
@@ -137,7 +144,8 @@ def spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
     for height in heights:
         placed.append([height])
         while len(placed) > 1 and _start(placed[-1], gap, top) < _start(placed[-2], gap, top) + gap * len(placed[-2]):
-            placed[-2] += placed.pop()
+            last = placed.pop()
+            placed[-1] += last
     return [_start(group, gap, top) + gap * place for group in placed for place in range(len(group))]
 
 

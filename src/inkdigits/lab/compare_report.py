@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from .classic import TECHNIQUES
-from .compare_figures import data_figure, time_figure
+from .compare_figures import data_figure, time_figure, worth_drawing
 from .comparison import (
     SURE,
     Comparison,
@@ -18,11 +18,12 @@ from .comparison import (
     curves_of,
     errors_left_by_doubling,
     finished,
+    listed,
     spoken_bytes,
     spoken_seconds,
 )
 from .networks import about_network
-from .report import Section, counted, page, percent, plot, prose, settings, side_by_side, table
+from .report import Section, counted, page, percent, plot, prose, settings, side_by_side, table, terms
 
 
 def comparison_report(found: Comparison) -> str:
@@ -54,13 +55,18 @@ def _lead(found: Comparison) -> str:
 
 
 def _time_plot(found: Comparison) -> str:
-    front = [line.technique for line in _front(found.standings)]
+    drawn = worth_drawing({line.technique: line.accuracy for line in found.standings})
+    shown = [line for line in found.standings if line.technique in drawn]
+    front = _front(shown)
+    left_out = [line.technique for line in found.standings if line.technique not in drawn]
     caption = (
         f"Accuracy against the seconds of one core that learning took. On the line are those that nothing beats in "
-        f"both: {', '.join(front)}. Networks are orange, the others blue; equal steps up divide the errors equally."
+        f"both: {listed([line.technique for line in front])}. Networks "
+        "are orange, the others blue; equal steps up divide the errors equally."
+        + (f" Below the figure: {listed(left_out)}." if left_out else "")
     )
     alt = "Accuracy against training time, a dot a technique; the numbers are in the table"
-    return plot(time_figure(found.standings, _front(found.standings)), "time", alt=alt, caption=caption)
+    return plot(time_figure(shown, front), "time", alt=alt, caption=caption)
 
 
 def _front(standings: Sequence[Standing]) -> list[Standing]:
@@ -128,8 +134,9 @@ def _pictures(found: Comparison) -> Section:
         if able
         else "",
     ]
+    drawn = worth_drawing({name: accuracy for name, (_, accuracy) in last.items()})
     figure = plot(
-        data_figure(curves, kinds),
+        data_figure({name: curves[name] for name in drawn}, kinds),
         "data",
         alt="Accuracy against the number of training digits, a line a technique; the numbers are in the table below",
         caption="Networks orange, the others blue, in the order of their last accuracies. Both axes are logarithmic, "
@@ -153,27 +160,27 @@ def _sizes(found: Comparison) -> Section:
 
 
 def _unplanned(found: Comparison) -> Section | None:
-    rows = [
-        [trial.technique, f"{trial.size:,}", str(trial.seed), trial.status, trial.note]
+    remarks = {
+        f"{trial.technique}, {trial.size:,} digits" + (f", seed {trial.seed}" if found.seeds > 1 else ""): (
+            trial.note if trial.status == "done" else f"{trial.status}: {trial.note}"
+        )
         for trial in found.trials
         if trial.note
-    ]
-    if not rows:
+    }
+    if not remarks:
         return None
     intro = prose(
-        f"{counted(len(rows), 'trial')} of {len(found.trials)} did not go as planned. A technique that could be "
+        f"{counted(len(remarks), 'trial')} of {len(found.trials)} did not go as planned. A technique that could be "
         "stopped with what it had learnt so far is measured with that; otherwise it stands with the largest size it "
         "finished."
     )
-    head = ["technique", "digits", "seed", "ended", "why"]
-    return Section("unplanned", "Not as planned", intro + table(head, rows, caption="Every trial with a remark."))
+    return Section("unplanned", "Not as planned", intro + terms(remarks))
 
 
 def _techniques(found: Comparison) -> Section:
     names = dict.fromkeys([line.technique for line in found.standings] + [trial.technique for trial in found.trials])
     about = {name: TECHNIQUES[name].about if name in TECHNIQUES else about_network(name) for name in names}
-    rows = [[name, "classic" if name in TECHNIQUES else "network", text] for name, text in about.items()]
-    return Section("techniques", "What they are", table(["technique", "kind", "what it does"], rows, caption=""))
+    return Section("techniques", "What they are", terms(about))
 
 
 def _how(found: Comparison) -> Section:

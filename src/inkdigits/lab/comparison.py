@@ -256,7 +256,7 @@ def _ties(best: Standing, with_best: Sequence[Pair]) -> str:
         return ""
     if not tied:
         return f"No other is within chance of it (McNemar's test, p below {SURE:g} for each)."
-    return f"These digits do not tell it from {_listed(tied)} (McNemar's test, p above {SURE:g})."
+    return f"These digits do not tell it from {listed(tied)} (McNemar's test, p above {SURE:g})."
 
 
 def _best_classic(standings: Sequence[Standing]) -> str:
@@ -333,13 +333,14 @@ def _unfinished(standings: Sequence[Standing], trials: Sequence[Trial]) -> str:
     short = [line.technique for line in standings if any(note.startswith("shown with") for note in line.notes)]
     parts = []
     if missing:
-        parts.append(f"{_listed(missing)} finished nothing")
+        parts.append(f"Nothing was finished by {listed(missing)}.")
     if short:
-        parts.append(f"{_listed(short)} did not finish every size and stand{'s' * (len(short) == 1)} with fewer digits")
-    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "." if parts else ""
+        parts.append(f"Not every size was finished by {listed(short)}, shown here with fewer digits.")
+    return " ".join(parts)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
