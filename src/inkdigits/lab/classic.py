@@ -245,7 +245,9 @@ TECHNIQUES: dict[str, Technique] = {
     "knn": Technique("4 nearest neighbours on the pixels as they are", _neighbours(upright=False)),
     "knn-upright": Technique(f"4 nearest neighbours {UPRIGHT}, slightly blurred", _neighbours(upright=True)),
     "knn-shifted": Technique(
-        f"4 nearest neighbours {UPRIGHT}, the least distance over shifts of a pixel", _shifted_neighbours, slow=True
+        f"4 nearest neighbours {UPRIGHT}, the least distance over shifts of up to 2 pixels",
+        _shifted_neighbours,
+        slow=True,
     ),
     "svm-linear": Technique(f"linear support vector machine {UPRIGHT}", _linear_svm, slow=True),
     "svm-poly": Technique(

@@ -193,7 +193,8 @@ class Ledger:
             self.answers[trial.key] = said
             with write_whole(self.folder / PREDICTIONS) as path, path.open("wb") as stream:
                 np.savez_compressed(stream, allow_pickle=False, **self.answers)
-        self.trials[trial.key] = trial
+        # As it will be read again, so that going on makes the same of it as not having stopped.
+        self.trials[trial.key] = Trial.of(dict(zip(COLUMNS, trial.cells(), strict=True)))
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -32,7 +32,7 @@ class ShiftedNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, *, k: int = 4, candidates: int = 100, reach: int = 1, upright: bool = True, sigma: float = 0.7
+        self, *, k: int = 4, candidates: int = 100, reach: int = 2, upright: bool = True, sigma: float = 0.9
     ) -> None:
         self.k, self.candidates, self.reach = k, candidates, reach
         self.upright, self.sigma = upright, sigma
