@@ -146,7 +146,7 @@ def _svm(**settings: Any) -> Build:
         from sklearn.decomposition import PCA
         from sklearn.svm import SVC
 
-        return _pipeline(_prepare(upright=True, sigma=0.5), _few(PCA, 70, seed), SVC(cache_size=500, **settings))
+        return _pipeline(_prepare(upright=True, sigma=0.5), _few(PCA, 60, seed), SVC(cache_size=500, **settings))
 
     return build
 
@@ -159,7 +159,7 @@ def _virtual_svm(seed: int) -> Any:
     from .preparation import Upright
 
     # Upright first: what is centred by mass after it was moved has not moved.
-    machine = _pipeline(_prepare(sigma=0.5), _few(PCA, 70, seed), SVC(C=5, gamma=0.02, cache_size=800))
+    machine = _pipeline(_prepare(sigma=0.5), _few(PCA, 60, seed), SVC(C=5, gamma=0.03, cache_size=1_000))
     return _pipeline(Upright(), VirtualExamples(machine))
 
 
@@ -194,10 +194,11 @@ def _boosting(seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     boosted = HistGradientBoostingClassifier(
-        max_iter=BOOSTING.most, learning_rate=0.1, max_features=0.1, min_samples_leaf=10, max_bins=63,
+        max_iter=BOOSTING.most, learning_rate=0.1, max_features=0.2, min_samples_leaf=10, max_bins=63,
         early_stopping=False, random_state=seed,
     )  # fmt: skip
-    return _pipeline(_prepare(upright=True, sigma=0.5, margin=3), boosted)
+    # 10×10 numbers in place of 784: rounds take an eighth of the time and do not err more often.
+    return _pipeline(_prepare(upright=True, sigma=0.5, margin=4, halve=True), boosted)
 
 
 def _mlp(seed: int) -> Any:
@@ -227,7 +228,7 @@ def _few(pca: Any, dimensions: int, seed: int) -> Any:
 
 
 FOREST = Parts("grow", 300, 20, "n_estimators", "trees")
-BOOSTING = Parts("grow", 250, 10, "max_iter", "rounds")
+BOOSTING = Parts("grow", 200, 10, "max_iter", "rounds")
 PASSES = Parts("passes", 20)
 
 UPRIGHT = "of upright digits"
@@ -245,18 +246,18 @@ TECHNIQUES: dict[str, Technique] = {
     "knn": Technique("4 nearest neighbours on the pixels as they are", _neighbours(upright=False)),
     "knn-upright": Technique(f"4 nearest neighbours {UPRIGHT}, slightly blurred", _neighbours(upright=True)),
     "knn-shifted": Technique(
-        f"4 nearest neighbours {UPRIGHT}, the least distance over shifts of up to 2 pixels",
+        f"3 nearest neighbours {UPRIGHT}, each patch of which may lie a pixel off (Keysers et al. 2007)",
         _shifted_neighbours,
         slow=True,
     ),
     "svm-linear": Technique(f"linear support vector machine {UPRIGHT}", _linear_svm, slow=True),
     "svm-poly": Technique(
-        f"support vector machine, polynomial of degree 4, 70 principal components {UPRIGHT}",
+        f"support vector machine, polynomial of degree 4, 60 principal components {UPRIGHT}",
         _svm(kernel="poly", degree=4, coef0=1.0, gamma=0.02, C=1),
         slow=True,
     ),
     "svm-rbf": Technique(
-        f"support vector machine, Gaussian kernel, 70 principal components {UPRIGHT}", _svm(C=5, gamma=0.02), slow=True
+        f"support vector machine, Gaussian kernel, 60 principal components {UPRIGHT}", _svm(C=5, gamma=0.04), slow=True
     ),
     "svm-virtual": Technique(
         "the same trained again on its support vectors and these moved by a pixel (DeCoste and Schölkopf 2002)",
@@ -267,6 +268,8 @@ TECHNIQUES: dict[str, Technique] = {
     "tree": Technique(f"a single decision tree {UPRIGHT}", _tree),
     "random-forest": Technique(f"random forest of 300 trees {UPRIGHT}", _forest, slow=True, parts=FOREST),
     "extra-trees": Technique(f"extremely randomised trees, 300 of them, {UPRIGHT}", _extra_trees, parts=FOREST),
-    "boosting": Technique(f"histogram gradient boosting {UPRIGHT}", _boosting, slow=True, parts=BOOSTING),
+    "boosting": Technique(
+        f"histogram gradient boosting {UPRIGHT}, 10 by 10 pixels", _boosting, slow=True, parts=BOOSTING
+    ),
     "mlp": Technique(f"scikit-learn's multilayer perceptron, 256 hidden units, {UPRIGHT}", _mlp, parts=PASSES),
 }
