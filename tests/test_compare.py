@@ -41,6 +41,7 @@ from inkdigits.lab.comparison import (
 from inkdigits.lab.networks import LEAST_STEPS, epochs_for, network_names, network_settings
 from inkdigits.lab.trial import Task, Trial, nested_order, run_trial
 from inkdigits.measure import wilson_interval
+from inkdigits.nets.train import train as train_network
 
 
 @pytest.fixture(scope="module")
@@ -395,6 +396,12 @@ def test_the_budget_stops_what_cannot_stop_itself_and_keeps_what_can(train: Digi
     assert trial.status == "done", trial.note
     assert trial.n_train == 480
     assert trial.kind == "network"
+
+
+def test_a_training_that_is_out_of_time_is_finished_as_it_then_is(train: Digits, tmp_path: Path) -> None:
+    run = train_network(train, net="softmax", output=tmp_path / "run", epochs=9, stop_after=0)
+    assert run.metrics["epochs"] == 1
+    assert run.model.is_file()
 
 
 def test_a_comparison_that_is_killed_leaves_no_process_and_goes_on(
