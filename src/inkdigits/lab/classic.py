@@ -197,7 +197,7 @@ def _boosting(seed: int) -> Any:
         max_iter=BOOSTING.most, learning_rate=0.1, max_features=0.2, min_samples_leaf=10, max_bins=63,
         early_stopping=False, random_state=seed,
     )  # fmt: skip
-    # 10×10 numbers in place of 784: rounds take an eighth of the time and do not err more often.
+    # 10×10 numbers in place of 784: a round sorts every feature of every digit, ten times.
     return _pipeline(_prepare(upright=True, sigma=0.5, margin=4, halve=True), boosted)
 
 
