@@ -180,6 +180,25 @@ def _answered(found: Any) -> str:
     return f"{percent(found['answered_share'])} answered, {percent(given['accuracy'])} of those right"
 
 
+def compare_table() -> str:
+    found = result("compare")
+    rows = [
+        [
+            f"`{line['technique']}`",
+            percent(line["accuracy"]),
+            f"{line['low'] * 100:.2f}–{line['high'] * 100:.2f}",
+            f"{line['n_train']:,}",
+            f"{line['fit_seconds']:,.3g} s",
+            f"{line['bulk_microseconds']:,.3g} µs",
+            f"{line['model_bytes'] / 1e6:,.3g} MB",
+        ]
+        for line in found["standings"]
+    ]
+    head = ["technique", "test accuracy", "95 % interval", "learnt from", "learning, one core", "a digit", "model"]
+    text = "\n".join(f"- {sentence}" for sentence in found["verdict"])
+    return f"{text}\n\n{table(head, rows)}\n\n{_machine(found)} `benchmarks/compare.py`"
+
+
 def _machine(found: Any) -> str:
     machine = found["machine"]
     kind = "with" if machine["amx_bf16"] else "without"
@@ -192,6 +211,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "systems": systems_table,
     "kaggle": kaggle_text,
     "reader": reader_table,
+    "compare": compare_table,
 }
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the lab: train, evaluate, explain, export."""
+"""The verbs of the lab: compare, train, evaluate, explain, export."""
 
 from __future__ import annotations
 
@@ -94,6 +94,62 @@ def train(
     )
     click.echo(to_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
     say(f"next: inkdigits evaluate {run.folder}")
+
+
+@click.command()
+@click.argument("source", type=SOURCE, default="mnist")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for results.csv and report.html.")
+@click.option("--techniques", metavar="NAME,…", help="Which, separated by commas.  [default: all but most networks]")
+@click.option("--sizes", metavar="N,…", help="Numbers of training digits.  [default: 500,2000,8000,30000,60000]")
+@click.option("--seeds", type=int, metavar="N", help="Trials of each, with the seeds 0 … N−1.  [default: 1]")
+@click.option("--budget", type=float, metavar="SECONDS", help="For one training.  [default: 900]")
+@click.option("--quick", is_flag=True, help="A dozen techniques, up to 4,000 digits: under two minutes.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted comparison in -o, or widen it.")
+@click.option("--ray", metavar="ADDRESS", help="Run on the Ray cluster at this address.")
+@shared()
+def compare(
+    source: str,
+    output: Path,
+    techniques: str | None,
+    sizes: str | None,
+    seeds: int | None,
+    budget: float | None,
+    quick: bool,
+    resume: bool,
+    ray: str | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compare techniques from a constant guess to networks on SOURCE (MNIST).
+
+    Each learns from more and more of the training digits, on one core and in a process of its own; accuracy with its
+    interval, time, memory and size go into results.csv, the verdict and its figures into report.html. All of it takes
+    hours: Ctrl-C leaves a comparison that --resume goes on with. --budget stops what takes too long with what it has.
+
+    \b
+    inkdigits compare --quick -o comparison
+    inkdigits compare train.csv -o comparison --techniques logistic,svm-rbf,fast --sizes 2000,20000 --seeds 5
+    inkdigits compare -o comparison --resume
+    """
+    from ..lab.compare import compare as run_comparison
+    from ..lab.compare import parse_list, parse_sizes
+
+    result = run_comparison(
+        source,
+        output=output,
+        techniques=None if techniques is None else parse_list(techniques),
+        sizes=None if sizes is None else parse_sizes(sizes),
+        seeds=seeds,
+        budget=budget,
+        quick=quick,
+        resume=resume,
+        ray=ray,
+        threads=threads,
+        say=say,
+        progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
+    )
+    click.echo(to_json(result.as_dict()) if as_json else result.text())
 
 
 @click.command()

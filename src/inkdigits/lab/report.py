@@ -15,7 +15,7 @@ import base64
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -124,6 +124,12 @@ def settings(values: dict[str, Any]) -> str:
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>\n" for name, value in _flattened(values)
     )
     return f'<dl class="settings">\n{rows}</dl>'
+
+
+def terms(values: Mapping[str, str]) -> str:
+    """Names, each with a sentence under it, in columns where there is room."""
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{_text(text)}</dd></div>\n" for name, text in values.items())
+    return f'<dl class="terms">\n{rows}</dl>'
 
 
 def _flattened(values: dict[str, Any], outer: str = "") -> Iterable[tuple[str, str]]:

@@ -128,6 +128,7 @@ def train(
     search: int | None = None,
     search_epochs: float | None = None,
     threads: int | None = None,
+    stop_after: float | None = None,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
     **changes: Any,
@@ -148,6 +149,7 @@ def train(
         they are. With `resume`, trials in total.
     search_epochs: of each trial; those of the training, at most SEARCH_EPOCHS, unless given.
     threads: processor threads; all of them unless given. Another number rounds otherwise.
+    stop_after: seconds of training by which it ends, with the epoch before, and is finished as it then is.
     say, progress: where talk goes, and whether to draw a progress bar on stderr.
 
     Raises InputError for unusable data or settings, OutputError where the folder cannot be written.
@@ -188,7 +190,7 @@ def train(
             plan = replace(plan, search=told)
     if plan.threads is not None:
         torch.set_num_threads(plan.threads)
-    return _train(plan, Path(output) if output is not None else None, resume, force, say, progress)
+    return _train(plan, Path(output) if output is not None else None, resume, force, stop_after, say, progress)
 
 
 def _earlier(file: Path, source: Source | None, extra: Sequence[Source], threads: int | None, resume: bool) -> Plan:
@@ -216,7 +218,13 @@ def _search_to_resume(file: Path, config: dict[str, Any], trials: int | None) ->
 
 
 def _train(
-    plan: Plan, output: Path | None, resume: bool, force: bool, say: Callable[[str], None], progress: bool
+    plan: Plan,
+    output: Path | None,
+    resume: bool,
+    force: bool,
+    stop_after: float | None,
+    say: Callable[[str], None],
+    progress: bool,
 ) -> Run:
     settings = plan.settings
     began = time.perf_counter()
@@ -251,7 +259,7 @@ def _train(
     if state:
         say(f"going on after epoch {state.history[-1].epoch:g}")
     try:
-        _fit(training, folder, say, progress)
+        _fit(training, folder, stop_after, say, progress)
     except KeyboardInterrupt:
         say(f"stopped; `inkdigits train --resume -o {folder}` goes on")
         raise
@@ -325,8 +333,10 @@ def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
     return kept, held
 
 
-def _fit(training: Training, folder: Path, say: Callable[[str], None], progress: bool) -> None:
-    """Run the training with its checkpoints, words and bar."""
+def _fit(
+    training: Training, folder: Path, stop_after: float | None, say: Callable[[str], None], progress: bool
+) -> None:
+    """Run the training with its checkpoints, words and bar, unless `stop_after` (seconds) ends it before."""
     done = len(training.history) * training.batches
     with tqdm(
         total=training.steps, initial=done, disable=not progress, file=sys.stderr, unit="batch", leave=False
@@ -340,6 +350,8 @@ def _fit(training: Training, folder: Path, say: Callable[[str], None], progress:
         def on_epoch(training: Training) -> None:
             row = training.history[-1]
             run.save_state(folder, training.state())
+            if stop_after is not None and row.seconds * (1 + 1 / len(training.history)) > stop_after:
+                training.steps = min(training.steps, len(training.history) * training.batches)
             bar.clear()
             say(
                 f"epoch {row.epoch:.3g}/{training.steps / training.batches:.3g}: loss {row.train_loss:.4f}, "
