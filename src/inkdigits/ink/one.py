@@ -29,7 +29,7 @@ def one_glyph(pixels: Pixels) -> Pixels | None:
     inside = [piece for piece in pieces if not _touches(piece, width, height)] or pieces
     largest = max(inside, key=lambda piece: piece.area)
     sign = union([piece for piece in inside if piece.area >= LEAST * largest.area or _is_near(piece, largest)])
-    return layout.glyph_of(sign)
+    return layout.glyph(sign)
 
 
 def _touches(piece: Piece, width: int, height: int) -> bool:
