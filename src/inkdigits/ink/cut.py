@@ -20,7 +20,7 @@ from .glyph import make_glyph
 from .levels import Pixels
 from .light import Ink
 from .lines import LOW, lines_of
-from .pieces import Box, Piece, boxed, loose_pieces, union, usual_height
+from .pieces import Piece, boxed, loose_pieces, union, usual_height
 from .seams import find_cuts
 from .shapes import Labels
 

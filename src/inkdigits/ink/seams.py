@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .levels import Pixels
-from .pieces import BRIDGE_ACROSS, BRIDGE_DOWN
-from .shapes import Floats, Mask, as_pixels, block
+from .shapes import Floats, Labels, Mask, as_pixels
 
 ROWS = 64  # height at which the outline is walked
 POINTS = 300  # of the outline at most
@@ -34,7 +33,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """What lies on the left of a cut, bool (h, w), and its length in strokes' widths less what its corners make good."""
+    """What lies on the left of a cut, bool (h, w), and its length in strokes' widths less what corners make good."""
 
     left: Mask
     length: float
@@ -47,38 +46,56 @@ def find_cuts(mask: Mask, stroke: float, least: float) -> list[Cut]:
     height, width = mask.shape
     scale = ROWS / height
     size = max(3, round(width * scale)), ROWS
-    small = np.asarray(cv2.resize(as_pixels(mask) * np.uint8(255), size, interpolation=cv2.INTER_AREA))
-    small = np.pad(np.asarray(small > 127, np.uint8), 1)
-    small = _connected(small, max(stroke * scale, 1.0))
-    outlines = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
-    if not outlines:
-        return []
-    outline = np.asarray(max(outlines, key=len), np.int32).reshape(-1, 2)
-    outline = np.ascontiguousarray(outline[:: -(-len(outline) // POINTS)])
-    width_of_stroke = max(stroke * scale, 1.0)
-    first, last, lengths = _necks(outline, small > 0, width_of_stroke, least * scale)
-    kept = _distinct(outline, first, last, lengths, round(CUTS + CUTS_WIDER * width / height))
-    if len(kept) == 0:
-        return []
-    nearest = _nearest(outline, small)
+    grey = np.asarray(cv2.resize(as_pixels(mask) * np.uint8(255), size, interpolation=cv2.INTER_AREA))
+    small = np.pad(np.asarray(grey > 127, np.uint8), 1)
+    nearest, loose = _loose(small, least * scale)
+    most = round(CUTS + CUTS_WIDER * width / height)
+    sides: list[tuple[Pixels, float]] = []
+    before: Pixels = np.zeros(small.shape, np.uint8)
+    for strokes in loose:
+        if before.any():
+            sides.append((before.copy(), 0.0))
+        cuts = _cuts_through(strokes, max(stroke * scale, 1.0), least * scale)
+        sides += [(before | side, length) for side, length in cuts]
+        before |= strokes
+    sides = sorted(sides, key=lambda side: side[1])[:most]
     places = cv2.resize(nearest[1:-1, 1:-1], (width, height), interpolation=cv2.INTER_NEAREST)
+    found = [Cut(mask & (side.ravel()[places] > 0), length) for side, length in sides]
+    return sorted(found, key=lambda cut: int(np.count_nonzero(cut.left)))
+
+
+def _loose(small: Pixels, least: float) -> tuple[Labels, list[Pixels]]:
+    """What was bridged comes apart again: the high pieces (h, w) of the strokes from left to right.
+
+    Before them for every place (h, w) the nearest in one of them, counted row by row: low bits go with what is near.
+    """
+    count, labels, stats, middles = cv2.connectedComponentsWithStats(small, connectivity=8)
+    heights = stats[:, cv2.CC_STAT_HEIGHT]
+    high = [i for i in range(1, count) if heights[i] >= min(least, heights[1:].max())]
+    loose = [np.asarray(labels == i, np.uint8) for i in sorted(high, key=lambda i: float(middles[i, 0]))]
+    within = np.asarray(np.isin(labels, high), np.uint8)
+    numbers = cv2.distanceTransformWithLabels(1 - within, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)[1]
+    places = np.zeros(int(numbers.max()) + 1, np.int32)
+    inside = np.flatnonzero(within)
+    places[numbers.ravel()[inside]] = inside
+    return np.asarray(places[numbers], np.int32), loose
+
+
+def _cuts_through(strokes: Pixels, stroke: float, least: float) -> list[tuple[Pixels, float]]:
+    """What lies on the left of each cut through connected strokes (h, w), and the cut's length."""
+    outlines = cv2.findContours(strokes, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+    outline = np.asarray(outlines[0], np.int32).reshape(-1, 2)
+    step = -(-len(outline) // POINTS)
+    first, last, lengths = _necks(outline[::step], strokes > 0, stroke, least)
     cuts = []
-    for index in kept:
-        i, j = int(first[index]), int(last[index])
-        side = np.zeros(small.shape, np.uint8)
-        cv2.fillPoly(side, [outline[i : j + 1]], 1)
-        inside = side.ravel()[places] > 0
-        left = mask & (inside if _is_left(outline, i, j) else ~inside)
-        cuts.append(Cut(left, float(lengths[index])))
-    return sorted(cuts, key=lambda cut: int(np.count_nonzero(cut.left)))
-
-
-def _connected(small: Pixels, stroke: float) -> Pixels:
-    """The strokes with the bridges over which pieces were taken for one, if there are any."""
-    if cv2.connectedComponents(small, connectivity=8)[0] <= 2:
-        return small
-    across, down = (2 * round(share * stroke / 2) + 3 for share in (BRIDGE_ACROSS, BRIDGE_DOWN))
-    return np.asarray(cv2.morphologyEx(small, cv2.MORPH_CLOSE, block(across, down)), np.uint8)
+    for index in _distinct(outline[::step], first, last, lengths):
+        inside = np.zeros(len(outline), np.bool_)
+        inside[step * first[index] : step * last[index] + 1] = True
+        side = np.zeros(strokes.shape, np.uint8)
+        cv2.fillPoly(side, [outline[inside]], 1)
+        is_left = outline[inside, 0].mean() < outline[~inside, 0].mean()
+        cuts.append((strokes & (side if is_left else 1 - side), float(lengths[index])))
+    return cuts
 
 
 def _necks(outline: NDArray[np.int32], small: Mask, stroke: float, least: float) -> tuple[Indices, Indices, Floats]:
@@ -128,7 +145,7 @@ def _turns(points: Floats, stroke: float) -> Floats:
     return np.asarray(np.clip(turned, -OUTWARDS, INWARDS), np.float32)
 
 
-def _distinct(outline: NDArray[np.int32], first: Indices, last: Indices, lengths: Floats, most: int) -> list[int]:
+def _distinct(outline: NDArray[np.int32], first: Indices, last: Indices, lengths: Floats) -> list[int]:
     """The best of the cuts, no two of them alike."""
     kept: list[int] = []
     free = np.ones(len(lengths), np.bool_)
@@ -137,8 +154,6 @@ def _distinct(outline: NDArray[np.int32], first: Indices, last: Indices, lengths
         if not free[index]:
             continue
         kept.append(int(index))
-        if len(kept) == most:
-            break
         same = np.zeros(len(free), np.bool_)
         for one, other in ((first, last), (last, first)):
             same |= (((points[one] - points[first[index]]) ** 2).sum(axis=1) < near) & (
@@ -146,21 +161,3 @@ def _distinct(outline: NDArray[np.int32], first: Indices, last: Indices, lengths
             )
         free &= ~same
     return kept
-
-
-def _nearest(outline: NDArray[np.int32], small: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """For every place (h, w) the nearest within the outline, counted row by row: loose bits go with what is near."""
-    within = np.zeros_like(small)
-    cv2.fillPoly(within, [outline], 1)
-    labels = cv2.distanceTransformWithLabels(1 - within, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)[1]
-    places = np.zeros(int(labels.max()) + 1, np.int32)
-    inside = np.flatnonzero(within)
-    places[labels.ravel()[inside]] = inside
-    return places[labels]
-
-
-def _is_left(outline: NDArray[np.int32], first: int, last: int) -> bool:
-    """Whether the points after the first up to the last stand to the left of the others."""
-    inner = np.zeros(len(outline), np.bool_)
-    inner[first + 1 : last + 1] = True
-    return float(outline[inner, 0].mean()) < float(outline[~inner, 0].mean())
