@@ -136,9 +136,7 @@ def cut_apart(layout: Layout, line: Line, index: int) -> Layout | None:
     narrow = NARROW_COST * max(0.0, PAIR - piece.width / line.width)
     costs = [0.0, *(CUT_COST + CUT_COST_STROKE * max(0.0, cut.length) + narrow for cut in cuts)]
     runs = tuple(_between(parts, lefts, costs, line.height))
-    return Layout(
-        layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top)
-    )
+    return Layout(layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top))
 
 
 def _usual_width(pieces: list[Piece], height: float) -> float:
@@ -163,9 +161,7 @@ def _joined(pieces: list[Piece], height: float, width: float) -> Iterator[Group]
             yield Group.of(whole, first, last, cost + wide, small=whole.height < LOW * height)
 
 
-def _between(
-    parts: list[Piece], lefts: NDArray[np.bool_], costs: list[float], height: float
-) -> Iterator[Group]:
+def _between(parts: list[Piece], lefts: NDArray[np.bool_], costs: list[float], height: float) -> Iterator[Group]:
     """What lies between any two cuts and may be a sign, but not the whole.
 
     lefts: which parts lie on the left of each cut, (parts, cuts). costs: of the left edge and the cuts.

@@ -88,9 +88,7 @@ def choose_signs(layout: Layout, model: Model) -> list[list[Sign]]:
         ways[sign.line].append(_as_way(sign))
     for line, way in _cut_ways(layout, ways, model):
         ways[line].append(way)
-    rows = [
-        _without_dirt(list(_cheapest(line.steps, ways[line]).signs), layout.ink.stroke) for line in layout.lines
-    ]
+    rows = [_without_dirt(list(_cheapest(line.steps, ways[line]).signs), layout.ink.stroke) for line in layout.lines]
     usual = max((line.height for line, row in zip(layout.lines, rows, strict=True) if len(row) > 2), default=0.0)
     return [row for row in rows if row and (len(row) > 2 or row[0].line.height >= LONE * usual)]
 
