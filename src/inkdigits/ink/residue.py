@@ -1,6 +1,6 @@
 """What is left among the strokes of shadows, stains and printed lines: no ink, though it is darker than its paper.
 
->>> mask &= ~find_residue(mask, rules, Light(darkness, amount, 90.0), 6.0, Frame(0, 0, 640, 480))
+>>> mask &= ~find_residue(mask, rules, Light(darkness, amount, typical=90.0), 6.0, Frame(0, 0, 640, 480))
 
 A stroke is darker than what lies on either side of it. What is left of the edge of a shadow goes on into the shadow on
 one side, and a stain fades into its paper. A bit of a printed line is finer and paler than the strokes, or like the
@@ -22,8 +22,8 @@ from .shapes import Floats, Labels, Mask, as_pixels, averaged, block, dilated, s
 ENOUGH = 3.0  # px of a stroke: at so many its surroundings are looked at
 AWAY = 0.35  # strokes' widths between a stroke and what is beside it, where its edge is soft
 RISE = 0.5  # of the ink: at least so much brighter than a stroke is what is beside it
-ONE_SIDED = 0.2  # of a piece's outline that has no such rise; strokes have 0.03 at most, what shadows leave 0.25 and more
-FINE, PALE = 0.75, 0.42  # of the usual stroke's width and darkness: what is finer and paler may be a bit of a rule, if …
+ONE_SIDED = 0.2  # of a piece's outline without such a rise; strokes have up to 0.05, what shadows leave mostly over 0.3
+FINE, PALE = 0.75, 0.42  # of the usual stroke's width and darkness: what has less may be a bit of a rule, if …
 STRAIGHT, RUN = 0.7, 2.0  # … of its area lies in level or upright runs of so many strokes' widths
 NEAR_BORDER = 2  # px: so near the picture's border a line reaches it
 DIM = 0.25  # of the usual ink: where all else was left of something, what is paler is too
@@ -121,10 +121,12 @@ def _bits_of_rules(
     """For each label whether it is as fine, pale and straight as a printed line."""
     mask = labels > 0
     x, y, width, height, area = stats.T
-    found = labels[mask]
     run = max(3, round(RUN * stroke))
-    level, upright = (cv2.morphologyEx(as_pixels(mask), cv2.MORPH_OPEN, block(*sides)) for sides in ((run, 1), (1, run)))
-    straight = np.bincount(found, (np.asarray(level) | np.asarray(upright))[mask] > 0, len(stats)) >= STRAIGHT * area
+    level, upright = (
+        cv2.morphologyEx(as_pixels(mask), cv2.MORPH_OPEN, block(*sides)) for sides in ((run, 1), (1, run))
+    )
+    runs = (np.asarray(level) | np.asarray(upright)) > 0
+    straight = np.bincount(labels[runs], minlength=len(stats)) >= STRAIGHT * area
     bits = straight & (widths <= FINE * stroke) & (amounts <= PALE * light.typical)
     if rules.any():
         at_border = np.minimum(x + frame.left, y + frame.top) <= NEAR_BORDER
