@@ -12,7 +12,7 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.ink.cut import Layout, cut_apart, find_signs
 from inkdigits.ink.levels import Pixels
 from inkdigits.ink.light import Ink, find_ink
-from inkdigits.ink.seams import split_points
+from inkdigits.ink.seams import find_cuts
 
 
 def inked(mask: NDArray[np.bool_], stroke: float = 5.0) -> Ink:
@@ -108,25 +108,24 @@ def test_touching_digits_are_offered_apart(few: Digits) -> None:
     assert any(group.first == 0 for group in halves)
     assert any(group.last == len(line.pieces) - 1 for group in halves)
     assert sum(part.area for part in line.pieces) == whole.area
-    assert parts.glyph(line, line.groups[0]).shape == (28, 28)
+    assert parts.glyph(line.groups[0]).shape == (28, 28)
 
 
 def test_a_cut_goes_where_the_ink_is_thin() -> None:
     mask = np.zeros((30, 74), np.bool_)
     mask[:, :30] = mask[:, 44:] = True
     mask[13:17, 30:44] = True
-    sides, crossed = split_points(mask, 4.0)
-    thin = int(np.argmin(crossed))
-    border = np.flatnonzero(np.diff((sides[15] > thin).astype(int)))
-    assert 28 <= border[0] <= 45
-    assert crossed[thin] <= 1.3
+    thin = min(find_cuts(mask, 4.0, 15.0), key=lambda cut: cut.length)
+    assert thin.length <= 1.3
+    ends = np.flatnonzero(np.diff((mask & thin.left)[15].astype(int)))
+    assert 28 <= ends[-1] <= 45, "what lies on its left ends within the bridge"
 
 
 def test_the_glyph_of_a_sign_holds_nothing_of_its_neighbours(few: Digits) -> None:
     apart, close = (find_signs(inked(written(["61"], few, gap=gap))) for gap in (40, 3))
     for layout in (apart, close):
         assert count(layout) == [2]
-    first, second = (layout.glyph(layout.lines[0], layout.lines[0].groups[0]) for layout in (apart, close))
+    first, second = (layout.glyph(layout.lines[0].groups[0]) for layout in (apart, close))
     assert np.abs(first.astype(int) - second).mean() < 1
 
 
@@ -134,9 +133,7 @@ def test_a_picture_scaled_or_framed_with_paper_has_the_same_glyphs(few: Digits) 
     def glyphs(picture: Pixels) -> list[Pixels]:
         layout = find_signs(find_ink(picture))
         assert count(layout) == [4]
-        return [
-            layout.glyph(line, group) for line in layout.lines for group in line.groups if group.first == group.last
-        ]
+        return [layout.glyph(group) for line in layout.lines for group in line.groups if group.first == group.last]
 
     picture = np.where(written(["2036"], few), np.uint8(40), np.uint8(215))
     picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.0), np.uint8)
@@ -160,4 +157,4 @@ def test_pictures_of_any_shape_and_content_have_a_layout(shape: tuple[int, ...])
     for picture in (stripes, blocks, np.asarray(rng.integers(0, 256, shape), np.uint8)):
         layout = find_signs(find_ink(picture))
         for line in layout.lines:
-            assert all(layout.glyph(line, group).shape == (28, 28) for group in line.groups)
+            assert all(layout.glyph(group).shape == (28, 28) for group in line.groups)

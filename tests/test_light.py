@@ -60,6 +60,50 @@ def test_uneven_light_and_a_shadow_are_no_ink() -> None:
     assert overlap(find_ink(picture), seven()) > 0.75
 
 
+def shaded(picture: Pixels, shadow: NDArray[np.uint8]) -> Pixels:
+    """A picture with a shadow, 1 where it lies, whose edge is as blurred as those of telephones."""
+    light = 1 - 0.4 * cv2.GaussianBlur(shadow.astype(np.float32), (0, 0), 2.0)
+    grain = np.random.default_rng(0).normal(0, 1, picture.shape)
+    return np.clip(picture * light + grain, 0, 255).astype(np.uint8)
+
+
+def squared(pitch: int = 30, tilt: float = 0.05, level: int = 180) -> Pixels:
+    """Paper ruled in squares, photographed a little askew: SIDE pixels high, and half as wide again."""
+    paper = np.full((SIDE, 3 * SIDE // 2), 230, np.uint8)
+    for place in range(-2 * SIDE, 3 * SIDE, pitch):
+        cv2.line(paper, (0, place), (2 * SIDE, place + round(tilt * 2 * SIDE)), level, 1, cv2.LINE_AA)
+        cv2.line(paper, (place, 0), (place - round(tilt * 2 * SIDE), 2 * SIDE), level, 1, cv2.LINE_AA)
+    return paper
+
+
+def test_the_edge_of_a_shadow_leaves_nothing() -> None:
+    corner = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillPoly(corner, [np.array([[90, -20], [210, 200], [210, -20]])], 1)
+    assert find_ink(shaded(drawn(np.zeros((SIDE, SIDE), np.bool_)), corner)).blank
+    head = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.ellipse(head, (20, 100), (120, 80), 0, 0, 360, 1, -1)
+    left = np.flatnonzero(find_ink(shaded(drawn(seven()), head)).mask.any(axis=1))
+    assert np.ptp(left) < 115
+
+
+@pytest.mark.parametrize("tilt", [0.02, 0.05, 0.08])
+@pytest.mark.parametrize("pitch", [20, 30, 40])
+def test_squared_paper_askew_is_blank(pitch: int, tilt: float) -> None:
+    grain = np.random.default_rng(0).normal(0, 1.5, (SIDE, 3 * SIDE // 2))
+    picture = np.clip(squared(pitch, tilt) + grain, 0, 255).astype(np.uint8)
+    assert find_ink(picture).blank
+
+
+@pytest.mark.parametrize("level", [60, 120, 165])
+def test_a_one_alone_stays_whatever_the_pen_and_the_paper(level: int) -> None:
+    for paper in (np.full((SIDE, 3 * SIDE // 2), 230, np.uint8), squared(tilt=0.02, level=205)):
+        cv2.line(paper, (160, 60), (152, 140), level, 4, cv2.LINE_AA)
+        ink = find_ink(cv2.GaussianBlur(paper, (0, 0), 0.7))
+        rows = np.flatnonzero(ink.mask.any(axis=1))
+        assert not ink.blank
+        assert np.ptp(rows) > 70
+
+
 def test_pencil_beside_marker_survives() -> None:
     picture = np.full((SIDE, 2 * SIDE), 225, np.uint8)
     picture[:, :SIDE][seven(14)] = 20

@@ -104,6 +104,16 @@ def test_blank_paper_is_a_result_even_for_a_best_guess(reader: Reader) -> None:
             assert (said.text, said.refused, said.reason, said.digits) == ("", True, BLANK, ())
 
 
+def test_squared_paper_is_blank_however_it_is_asked_about(reader: Reader) -> None:
+    paper = np.full((200, 300), 230, np.uint8)
+    for place in range(-400, 600, 30):
+        cv2.line(paper, (0, place), (400, place + 20), 180, 1, cv2.LINE_AA)
+        cv2.line(paper, (place, 0), (place - 20, 400), 180, 1, cv2.LINE_AA)
+    for options in ({}, {"one": True}, {"best_guess": True}, {"one": True, "best_guess": True}):
+        said = reader.read(paper, **options)
+        assert (said.text, said.refused, said.reason) == ("", True, BLANK)
+
+
 def test_a_point_between_digits_is_never_dropped_in_silence(reader: Reader, few: Digits) -> None:
     left, right = line_of(few.images[:1]), line_of(few.images[1:3])
     point = np.zeros((28, 8), np.float32)

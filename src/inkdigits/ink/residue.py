@@ -1,6 +1,6 @@
 """What is left among the strokes of shadows, stains and printed lines: no ink, though it is darker than its paper.
 
->>> mask &= ~find_residue(mask, rules, Light(darkness, amount, 90.0), 6.0, Frame(0, 0, 640, 480))
+>>> mask &= ~find_residue(mask, rules, Light(darkness, amount, typical=90.0), 6.0, Frame(0, 0, 640, 480))
 
 A stroke is darker than what lies on either side of it. What is left of the edge of a shadow goes on into the shadow on
 one side, and a stain fades into its paper. A bit of a printed line is finer and paler than the strokes, or like the
@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .levels import Pixels
-from .rules import Frame
-from .shapes import Labels, Mask, as_pixels, averaged, block, dilated, stroke_width
+from .rules import LEAST_SIGN, Frame
+from .shapes import Floats, Labels, Mask, as_pixels, averaged, block, dilated, stroke_width
 
 ENOUGH = 3.0  # px of a stroke: at so many its surroundings are looked at
 AWAY = 0.35  # strokes' widths between a stroke and what is beside it, where its edge is soft
 RISE = 0.5  # of the ink: at least so much brighter than a stroke is what is beside it
-ONE_SIDED = 0.2  # of a piece's outline without such a rise; strokes have 0.03 at most, what shadows leave 0.25 and more
-FINE, PALE = 0.75, 0.42  # of the usual stroke's width and darkness: the finer and paler may be a bit of a rule, if …
-STRAIGHT, RUN = 0.7, 3.0  # … of its area lies in level or upright runs of so many of its own widths
+ONE_SIDED = 0.2  # of a piece's outline without such a rise; strokes have up to 0.05, what shadows leave mostly over 0.3
+FINE, PALE = 0.75, 0.42  # of the usual stroke's width and darkness: what has less may be a bit of a rule, if …
+STRAIGHT, RUN = 0.7, 2.0  # … of its area lies in level or upright runs of so many strokes' widths
 NEAR_BORDER = 2  # px: so near the picture's border a line reaches it
-AS_RULES = 1.4  # of the width and darkness of the rules: what reaches the border and has no more is one of them
+DIM = 0.25  # of the usual ink: where all else was left of something, what is paler is too
+AS_RULES = 1.6  # of the width and darkness of the rules: what reaches the border and has no more is one of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +59,25 @@ def find_residue(mask: Mask, rules: Mask, light: Light, stroke: float, frame: Fr
     if count == 1:
         return np.zeros_like(mask)
     labels: Labels = np.asarray(found, np.int32)
+    sizes: NDArray[np.int64] = np.asarray(stats, np.int64)
+    widths = _stroke_widths(labels, sizes)
+    amounts = np.bincount(labels[mask], light.amount[mask], count) / np.maximum(sizes[:, cv2.CC_STAT_AREA], 1)
     gone = _one_sided(labels, count, light, stroke)
-    gone |= _bits_of_rules(labels, np.asarray(stats, np.int64), rules, light, stroke, frame)
-    gone[0] = False
-    return np.asarray(gone[labels], np.bool_)
+    gone |= _bits_of_rules(labels, sizes, widths, amounts, rules, light, stroke, frame)
+    gone[0] = True
+    if gone[1:].any() or rules.any():
+        least = LEAST_SIGN * np.maximum(widths, stroke_width(rules))
+        if (gone | (sizes[:, 2:4].max(axis=1) < least) | (amounts < DIM * light.typical)).all():
+            gone[:] = True
+    return np.asarray(mask & gone[labels], np.bool_)
+
+
+def _stroke_widths(labels: Labels, stats: NDArray[np.int64]) -> Floats:
+    """What `stroke_width` says of each label."""
+    mask = labels > 0
+    core = cv2.erode(as_pixels(mask), block(3), borderValue=0)
+    outline = np.bincount(labels[mask & (np.asarray(core) == 0)], minlength=len(stats))
+    return np.asarray(2 * stats[:, cv2.CC_STAT_AREA] / np.maximum(outline, 1), np.float32)
 
 
 def _one_sided(labels: Labels, count: int, light: Light, stroke: float) -> Mask:
@@ -93,20 +109,24 @@ def _one_sided(labels: Labels, count: int, light: Light, stroke: float) -> Mask:
 
 
 def _bits_of_rules(
-    labels: Labels, stats: NDArray[np.int64], rules: Mask, light: Light, stroke: float, frame: Frame
+    labels: Labels,
+    stats: NDArray[np.int64],
+    widths: Floats,
+    amounts: NDArray[np.float64],
+    rules: Mask,
+    light: Light,
+    stroke: float,
+    frame: Frame,
 ) -> Mask:
     """For each label whether it is as fine, pale and straight as a printed line."""
     mask = labels > 0
     x, y, width, height, area = stats.T
-    found = labels[mask]
-    core = cv2.erode(as_pixels(mask), block(3), borderValue=0)
-    outline = np.bincount(labels[mask & (np.asarray(core) == 0)], minlength=len(stats))
-    widths = 2 * area / np.maximum(outline, 1)
-    amounts = np.bincount(found, light.amount[mask], len(stats)) / np.maximum(area, 1)
     run = max(3, round(RUN * stroke))
-    level = cv2.morphologyEx(as_pixels(mask), cv2.MORPH_OPEN, block(run, 1))
-    upright = cv2.morphologyEx(as_pixels(mask), cv2.MORPH_OPEN, block(1, run))
-    straight = np.bincount(found, (np.asarray(level) | np.asarray(upright))[mask] > 0, len(stats)) >= STRAIGHT * area
+    level, upright = (
+        cv2.morphologyEx(as_pixels(mask), cv2.MORPH_OPEN, block(*sides)) for sides in ((run, 1), (1, run))
+    )
+    runs = (np.asarray(level) | np.asarray(upright)) > 0
+    straight = np.bincount(labels[runs], minlength=len(stats)) >= STRAIGHT * area
     bits = straight & (widths <= FINE * stroke) & (amounts <= PALE * light.typical)
     if rules.any():
         at_border = np.minimum(x + frame.left, y + frame.top) <= NEAR_BORDER

@@ -127,7 +127,8 @@ class Reader:
         ink = find_ink(opened.pixels)
         layout = find_signs(ink)
         if one:
-            layouts = [layout, *([find_signs(replace(ink, mask=ink.mask | ink.rules))] if ink.rules.any() else [])]
+            ruled = ink.rules.any() and not ink.blank  # where there are rules and nothing else, nothing is written
+            layouts = [layout, *([find_signs(replace(ink, mask=ink.mask | ink.rules))] if ruled else [])]
             layouts = [each for each in layouts if each.lines]
             layout, sign = choose_one(layouts, self.model) if layouts else (layout, None)
             rows = [[sign]] if sign else []
