@@ -24,14 +24,15 @@ from .pieces import Piece, boxed, loose_pieces, union, usual_height
 from .seams import find_cuts
 from .shapes import Labels
 
-LEAST_PART = 0.55  # of the line's height: a lower part of connected strokes is no digit
+LEAST_PART = 0.62  # of the line's height: a lower part of connected strokes is no digit
 WIDE = 0.62  # of the line's height: a wider piece may be several touching digits
 USUAL_WIDTH = 0.5, 0.65, 0.8  # of the line's height: least, supposed where nothing is known, and most, of a digit
 MOST_JOINED = 3  # loose pieces in a proposed sign
 WIDEST = 1.45  # line heights: the widest proposed sign of several pieces
-CUT_COST, CUT_COST_STROKE = 0.3, 0.5  # for cutting through a stroke, and for each stroke's width cut through
+CUT_COST, CUT_COST_STROKE = 0.2, 0.5  # for cutting through a stroke, and for each stroke's width cut through
 PAIR = 1.5  # usual widths: a wider piece is rather two digits than one, a narrower one rather one than two
 NARROW_COST, WIDE_COST = 1.0, 1.5  # for each usual width on the wrong side of that
+PART_WIDE, PART_WIDE_COST = 1.1, 2.0  # usual widths: a wider part of a cut piece is doubted, and for each width more
 JOIN_COST, JOIN_COST_GAP = 0.5, 6.0  # for joining loose pieces, and for each line height of paper between them
 AROUND = 2  # px around a sign's box in which its soft edges lie
 
@@ -135,7 +136,7 @@ def cut_apart(layout: Layout, line: Line, index: int) -> Layout | None:
     lefts = (bits[:, None] >> np.arange(len(cuts))) & 1 > 0
     narrow = NARROW_COST * max(0.0, PAIR - piece.width / line.width)
     costs = [0.0, *(CUT_COST + CUT_COST_STROKE * max(0.0, cut.length) + narrow for cut in cuts)]
-    runs = tuple(_between(parts, lefts, costs, line.height))
+    runs = tuple(_between(parts, lefts, costs, line.height, line.width))
     return Layout(
         layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top)
     )
@@ -164,7 +165,7 @@ def _joined(pieces: list[Piece], height: float, width: float) -> Iterator[Group]
 
 
 def _between(
-    parts: list[Piece], lefts: NDArray[np.bool_], costs: list[float], height: float
+    parts: list[Piece], lefts: NDArray[np.bool_], costs: list[float], height: float, width: float
 ) -> Iterator[Group]:
     """What lies between any two cuts and may be a sign, but not the whole.
 
@@ -184,4 +185,5 @@ def _between(
             run = union([parts[i] for i in inside])
             # A corner cut off a sign is no sign.
             if run.width <= WIDEST * height and run.height >= LEAST_PART * height:
-                yield Group.of(run, first, last, costs[first])
+                wide = PART_WIDE_COST * max(0.0, run.width / width - PART_WIDE)
+                yield Group.of(run, first, last, costs[first] + wide)

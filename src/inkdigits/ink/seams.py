@@ -17,12 +17,13 @@ from .levels import Pixels
 from .shapes import Floats, Labels, Mask, as_pixels
 
 ROWS = 64  # height at which the outline is walked
-POINTS = 300  # of the outline at most
+POINTS = 200  # of the outline at most
 ACROSS = 7  # points of a cut that have to lie in ink
 LONGEST = 4.0  # strokes' widths that a cut may cross
 CORNER = 0.7  # strokes' widths along the outline to both sides of a point, to see whether it turns inwards there
 INWARDS, OUTWARDS = 1.2, 0.5  # radians that count at most
 LEAST_TURN = 0.8  # radians, both ends together: no digits meet where a stroke only runs on
+WORST = 1.2  # strokes' widths, after that
 TURN = 1.2  # strokes' widths of a cut's length that a radian at one of its ends makes good
 ASIDE = 0.1  # of the height, from the middle of one side to that of the other: they stand side by side
 APART = 0.1  # of the height: of two cuts both of whose ends lie nearer than this the better is kept
@@ -118,9 +119,9 @@ def _necks(outline: NDArray[np.int32], small: Mask, stroke: float, least: float)
     first, last = first[inked], last[inked]
     turns = _turns(points, stroke)
     corners = turns[first] + turns[last]
-    first, last, corners = (each[corners >= LEAST_TURN] for each in (first, last, corners))
-    lengths = distances[first, last] / stroke - TURN * corners
-    return first, last, np.asarray(lengths, np.float32)
+    lengths = np.asarray(distances[first, last] / stroke - TURN * corners, np.float32)
+    fits = (corners >= LEAST_TURN) & (lengths <= WORST)
+    return first[fits], last[fits], lengths[fits]
 
 
 def _extents(heights: Floats, first: Indices, last: Indices) -> Floats:
