@@ -24,7 +24,7 @@ from .pieces import Piece, boxed, loose_pieces, union, usual_height
 from .seams import find_cuts
 from .shapes import Labels
 
-LEAST_PART = 0.55  # of the line's height: a lower part of connected strokes is no digit
+LEAST_PART = 0.62  # of the line's height: a lower part of connected strokes is no digit
 WIDE = 0.62  # of the line's height: a wider piece may be several touching digits
 USUAL_WIDTH = 0.5, 0.65, 0.8  # of the line's height: least, supposed where nothing is known, and most, of a digit
 MOST_JOINED = 3  # loose pieces in a proposed sign
@@ -33,7 +33,6 @@ CUT_COST, CUT_COST_STROKE = 0.2, 0.5  # for cutting through a stroke, and for ea
 PAIR = 1.5  # usual widths: a wider piece is rather two digits than one, a narrower one rather one than two
 NARROW_COST, WIDE_COST = 1.0, 1.5  # for each usual width on the wrong side of that
 PART_WIDE, PART_WIDE_COST = 1.1, 2.0  # usual widths: a wider part of a cut piece is doubted, and for each width more
-WIDEST_PART = 2.9  # usual widths of a part
 JOIN_COST, JOIN_COST_GAP = 0.5, 6.0  # for joining loose pieces, and for each line height of paper between them
 AROUND = 2  # px around a sign's box in which its soft edges lie
 
@@ -138,7 +137,9 @@ def cut_apart(layout: Layout, line: Line, index: int) -> Layout | None:
     narrow = NARROW_COST * max(0.0, PAIR - piece.width / line.width)
     costs = [0.0, *(CUT_COST + CUT_COST_STROKE * max(0.0, cut.length) + narrow for cut in cuts)]
     runs = tuple(_between(parts, lefts, costs, line.height, line.width))
-    return Layout(layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top))
+    return Layout(
+        layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top)
+    )
 
 
 def _usual_width(pieces: list[Piece], height: float) -> float:
@@ -183,6 +184,6 @@ def _between(
                 continue
             run = union([parts[i] for i in inside])
             # A corner cut off a sign is no sign.
-            if run.width <= min(WIDEST * height, WIDEST_PART * width) and run.height >= LEAST_PART * height:
+            if run.width <= WIDEST * height and run.height >= LEAST_PART * height:
                 wide = PART_WIDE_COST * max(0.0, run.width / width - PART_WIDE)
                 yield Group.of(run, first, last, costs[first] + wide)

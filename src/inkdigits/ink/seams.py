@@ -17,13 +17,13 @@ from .levels import Pixels
 from .shapes import Floats, Labels, Mask, as_pixels
 
 ROWS = 64  # height at which the outline is walked
-POINTS = 300  # of the outline at most
+POINTS = 200  # of the outline at most
 ACROSS = 7  # points of a cut that have to lie in ink
 LONGEST = 4.0  # strokes' widths that a cut may cross
 CORNER = 0.7  # strokes' widths along the outline to both sides of a point, to see whether it turns inwards there
 INWARDS, OUTWARDS = 1.2, 0.5  # radians that count at most
 LEAST_TURN = 0.8  # radians, both ends together: no digits meet where a stroke only runs on
-WORST = 9.0  # strokes' widths, after that
+WORST = 1.2  # strokes' widths, after that
 TURN = 1.2  # strokes' widths of a cut's length that a radian at one of its ends makes good
 ASIDE = 0.1  # of the height, from the middle of one side to that of the other: they stand side by side
 APART = 0.1  # of the height: of two cuts both of whose ends lie nearer than this the better is kept
