@@ -137,9 +137,7 @@ def cut_apart(layout: Layout, line: Line, index: int) -> Layout | None:
     narrow = NARROW_COST * max(0.0, PAIR - piece.width / line.width)
     costs = [0.0, *(CUT_COST + CUT_COST_STROKE * max(0.0, cut.length) + narrow for cut in cuts)]
     runs = tuple(_between(parts, lefts, costs, line.height, line.width))
-    return Layout(
-        layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top)
-    )
+    return Layout(layout.ink, labels, (Line(tuple(parts), runs, line.height, line.width, len(costs)),), (left, top))
 
 
 def _usual_width(pieces: list[Piece], height: float) -> float:
