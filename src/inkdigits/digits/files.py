@@ -227,6 +227,31 @@ def write_whole_folder(
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def names_in(folder: Path) -> set[str]:
+    """What a folder for results holds already, nothing if it does not exist.
+
+    Raises OutputError if it is a file or cannot be read.
+    """
+    mend = "choose another -o"
+    if not folder.exists():
+        return set()
+    if not folder.is_dir():
+        raise OutputError(folder, "cannot hold the results", expected="a folder", found="a file", mend=mend)
+    try:
+        return {entry.name for entry in folder.iterdir()}
+    except OSError as error:
+        raise OutputError(folder, "cannot be read", found=error.strerror or str(error), mend=mend) from error
+
+
+def refuse_others(folder: Path, others: set[str], verb: str) -> None:
+    """OutputError if there is anything in a folder for results that an earlier run of the verb did not write."""
+    if others:
+        first = ", ".join(sorted(others)[:3])
+        found = first + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        expected = f"an empty folder or an earlier result of {verb}"
+        raise OutputError(folder, "holds something else", expected=expected, found=found, mend="choose another -o")
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The OutputError, one clear line, for an OSError met in writing `path`."""
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:

@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 from ..digits.dataset import Digits, Labels, data_hash
-from ..digits.files import unwritable, write_whole
+from ..digits.files import names_in, refuse_others, unwritable, write_whole
 from ..digits.formats import load_parts
-from ..errors import InputError, MissingExtraError, OutputError
+from ..errors import InputError, MissingExtraError
 from .classic import TECHNIQUES
 from .comparison import Comparison, pairs_of, spoken_seconds, standings_of, verdict_of
 from .networks import DEFAULT_NETWORKS, network_names
@@ -410,25 +410,11 @@ def _digits(source: Source, test: Digits | None) -> tuple[Digits, Digits]:
 
 def _earlier(folder: Path, resume: bool) -> dict[str, Any]:
     """The config of the comparison to go on with, {} for a new one; OutputError if something else is in the folder."""
-    held: set[str] = set()
-    if folder.exists():
-        if not folder.is_dir():
-            raise OutputError(
-                folder, "cannot hold the results", expected="a folder", found="a file", mend="choose another -o"
-            )
-        try:
-            held = {entry.name for entry in folder.iterdir()}
-        except OSError as error:
-            raise unwritable(folder, error) from error
+    held = names_in(folder)
     config = _read_config(folder / CONFIG) if CONFIG in held else None
     # What is cut off between two files leaves a part behind, which is no reason to refuse.
-    others = sorted(name for name in held - FILES if not name.endswith(".part"))
-    if not others and held and config is None:
-        others = sorted(held)
-    if others:
-        found = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-        expected = "an empty folder or an earlier result of compare"
-        raise OutputError(folder, "holds something else", expected=expected, found=found, mend="choose another -o")
+    others = {name for name in held - FILES if not name.endswith(".part")}
+    refuse_others(folder, others or (held if config is None else set()), "compare")
     if not resume:
         return {}
     if config is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..digits.dataset import Digits
-from ..digits.files import unwritable, write_whole
+from ..digits.files import names_in, refuse_others, unwritable, write_whole
 from ..digits.formats import load_digits
 from ..errors import InputError, OutputError
 from ..reader.model import Model, load_model
@@ -109,23 +109,9 @@ def _output_folder(output: str | os.PathLike[str] | None, model: Model) -> Path 
     folder = Path(output)
     if not folder.exists() or (model.folder is not None and folder.resolve() == model.folder.resolve()):
         return folder
-    if not folder.is_dir():
-        raise OutputError(
-            folder, "cannot hold the results", expected="a folder", found="a file", mend="choose another -o"
-        )
-    try:
-        held = {entry.name for entry in folder.iterdir()}
-    except OSError as error:
-        raise OutputError(
-            folder, "cannot be read", found=error.strerror or str(error), mend="choose another -o"
-        ) from error
-    others = sorted(held - {METRICS, REPORT})
-    if not others and held and "test" not in _read_metrics(folder / METRICS):
-        others = sorted(held)
-    if others:
-        found = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-        expected = "an empty folder or an earlier result of evaluate"
-        raise OutputError(folder, "holds something else", expected=expected, found=found, mend="choose another -o")
+    held = names_in(folder)
+    is_ours = held <= {METRICS, REPORT} and "test" in _read_metrics(folder / METRICS)
+    refuse_others(folder, set() if is_ours else held - {METRICS, REPORT} or held, "evaluate")
     return folder
 
 
