@@ -141,3 +141,55 @@ def test_an_unknown_name_or_value_is_answered_with_what_there_is(changes: dict[s
     with pytest.raises(InputError) as caught:
         settings_for(**changes)  # type: ignore[arg-type]
     assert message in str(caught.value)
+
+
+def test_twice_as_wide_means_twice_the_channels_of_every_layer_but_the_last() -> None:
+    plain, wide = build(settings_for("b-plain")), build(settings_for("b-plain", widen=2.0))
+    pairs = [(a, b) for a, b in zip(plain, wide, strict=True) if isinstance(a, nn.Conv2d | nn.Linear)]
+    assert [b.weight.shape[0] / a.weight.shape[0] for a, b in pairs] == [2] * (len(pairs) - 1) + [1]
+
+
+@pytest.mark.parametrize("name", sorted({*CONVOLUTIONAL, "fast", "reader"} - {"lenet5"}))
+@pytest.mark.parametrize("change", [{"widen": 0.5}, {"padding": "same"}, {"depth": 1}, {"depth": -1}])
+def test_a_network_of_another_shape_still_reads_images(name: str, change: dict[str, float | str]) -> None:
+    settings = settings_for(name, **change)
+    network = build(settings)
+    assert network.eval()(torch.zeros(2, 1, 28, 28)).shape == (2, 10 + bool(settings.non_digits))
+    learnt = [sum(isinstance(layer, nn.Conv2d) for layer in some) for some in (network, build(settings_for(name)))]
+    assert learnt[0] - learnt[1] == change.get("depth", 0)
+
+
+def test_padding_keeps_the_sides_of_an_image_and_valid_convolutions_lose_them() -> None:
+    sides = {}
+    for padding in ("own", "same", "valid"):
+        flow = torch.zeros(1, 1, 28, 28)
+        for layer in build(settings_for("b-plain", padding=padding)).eval():
+            if isinstance(layer, nn.Flatten):
+                break
+            flow = layer(flow)
+        sides[padding] = flow.shape[-1]
+    assert sides == {"own": 3, "same": 7, "valid": 2}
+
+
+def test_a_wider_layer_is_drawn_as_its_network_prescribes() -> None:
+    wide = build(settings_for("a-conv7", widen=4.0))
+    layer = [layer for layer in wide if isinstance(layer, nn.Conv2d)][1]
+    bound = (6 / (64 * 9)) ** 0.5  # He's for uniform weights
+    assert float(layer.weight.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert float(layer.weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.03)
+    assert not layer.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("softmax", {"depth": -1}), ("a-mlp-relu-adam", {"depth": -2}), ("lenet5", {"padding": "valid", "depth": 1})],
+)
+def test_a_shape_that_leaves_nothing_is_refused_in_a_line(name: str, change: dict[str, int | str]) -> None:
+    with pytest.raises(InputError, match=r"found .+"):
+        build(settings_for(name, **change))
+
+
+def test_how_long_batch_norm_remembers_can_be_set() -> None:
+    for memory, momentum in ((None, 0.01), (0.9, 0.1)):
+        norms = [layer for layer in build(settings_for("a-conv5", norm_memory=memory)) if hasattr(layer, "momentum")]
+        assert [layer.momentum for layer in norms] == pytest.approx([momentum] * 3)

@@ -22,6 +22,7 @@ Optimiser = Literal["sgd", "adam", "adamw", "adadelta"]
 Schedule = Literal["constant", "cosine", "one-cycle"]
 Stem = Literal["stride", "pool"]
 Initialisation = Literal["pytorch", "zeros", "glorot-uniform", "he-normal", "he-uniform"]
+Padding = Literal["own", "same", "valid"]
 Augmentation = Literal["none", "shift", "affine", "elastic", "conditions"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -69,6 +70,10 @@ class Settings:
         is pooled. `width` is also that of `reader`.
     dropout: None for the network's own rates, 0 for none, else this rate at each of its dropout layers.
     batch_norm: whether the network's batch-norm layers are there.
+    norm_memory: share of batch norm's running values that a step keeps (Keras calls it momentum, and takes 0.99); None
+        for the network's own.
+    widen, padding, depth: times as many channels or units in every layer but the last; of the convolutions (`own` is
+        what the network has, `same` keeps an image's sides, `valid` pads nothing); convolutions more or fewer.
     initialisation: of the layers for which the network prescribes none itself.
     augmentation: what is done to each training image anew in each epoch; `shift` pixels, `turn` degrees, `scale` and
         `shear` as fractions, `elastic` pixels of displacement. `affine` includes shift, `elastic` includes affine;
@@ -99,6 +104,10 @@ class Settings:
     stem: Stem = "pool"
     dropout: float | None = None
     batch_norm: bool = True
+    norm_memory: float | None = None
+    widen: float = 1.0
+    padding: Padding = "own"
+    depth: int = 0
     initialisation: Initialisation = "glorot-uniform"
     augmentation: Augmentation = "none"
     shift: int = 2
@@ -146,6 +155,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "width": (1, 4_096),
     "warmup": (0, 1),
     "dropout": (0, 0.95),
+    "norm_memory": (0, 0.9999),
+    "widen": (0.01, 100),
+    "depth": (-20, 20),
     "shift": (0, 8),
     "turn": (0, 180),
     "scale": (0, 0.9),

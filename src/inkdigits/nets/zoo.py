@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from torch import nn
 from ..digits.dataset import CLASSES, PIXELS
 from ..errors import InputError
 from .catalogue import Settings
+from .reshape import UNCHANGED, reshape
 
 KERAS_EPSILON = 1e-3  # batch norm's, where a network was written in Keras
 KERAS_MOMENTUM = 0.01  # the same as Keras' 0.99, counted the other way round
@@ -30,8 +32,7 @@ def conv(inputs: int, outputs: int, side: int, *, same: bool = False, he_uniform
     """A convolution and its ReLU."""
     layer = nn.Conv2d(inputs, outputs, side, padding=side // 2 if same else 0)
     if he_uniform:
-        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-        keep(layer)
+        prescribe(layer, _he_uniform)
     return [layer, nn.ReLU()]
 
 
@@ -41,9 +42,12 @@ def dense(
     """A fully connected layer and its activation; `sd` draws the weights from a normal distribution of that width."""
     layer = nn.Linear(inputs, outputs)
     if sd is not None:
-        nn.init.normal_(layer.weight, std=sd)
-        keep(layer)
+        prescribe(layer, partial(nn.init.normal_, std=sd))
     return [layer, activation()]
+
+
+def _he_uniform(weight: torch.Tensor) -> torch.Tensor:
+    return nn.init.kaiming_uniform_(weight, nonlinearity="relu")
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -54,10 +58,12 @@ def norm1d(channels: int) -> nn.BatchNorm1d:
     return nn.BatchNorm1d(channels, eps=KERAS_EPSILON, momentum=KERAS_MOMENTUM)
 
 
-def keep(layer: nn.Conv2d | nn.Linear) -> None:
-    """Mark a layer whose initialisation belongs to the network: the setting leaves it alone."""
-    nn.init.zeros_(layer.bias) if layer.bias is not None else None
-    layer.prescribed = True  # type: ignore[assignment]
+def prescribe(layer: nn.Conv2d | nn.Linear, draw: Callable[[torch.Tensor], object]) -> None:
+    """Initialise a layer as belongs to its network, and mark it: the setting leaves it alone."""
+    draw(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    layer.prescribed = draw  # type: ignore[assignment]
 
 
 def softmax(inputs: int) -> list[nn.Module]:
@@ -125,8 +131,7 @@ def a_conv7() -> list[nn.Module]:
         return conv(inputs, outputs, 3, same=True, he_uniform=True)
 
     first = nn.Linear(128, 256)
-    nn.init.kaiming_uniform_(first.weight, nonlinearity="relu")
-    keep(first)
+    prescribe(first, _he_uniform)
     return [
         *same(1, 16), *same(16, 16), nn.MaxPool2d(2), norm(16), nn.Dropout(0.25),
         *same(16, 32), *same(32, 32), nn.MaxPool2d(2), norm(32), nn.Dropout(0.3),
@@ -259,8 +264,8 @@ DENSE: dict[str, Callable[[int], list[nn.Module]]] = {
 def build(settings: Settings, *, inputs: int = PIXELS, classes: int = CLASSES) -> nn.Sequential:
     """The network of `settings.net`, freshly initialised from `settings.seed`.
 
-    The settings take its batch-norm layers away, set its dropout rates, and initialise the layers for which it
-    prescribes nothing: what it prescribes (He-uniform in `a-conv7`, say) stays.
+    The settings change its shape, take its batch-norm layers away, set its dropout rates, and initialise the layers for
+    which it prescribes nothing: what it prescribes (He-uniform in `a-conv7`, say) stays.
 
     Parameters
     ----------
@@ -282,6 +287,10 @@ def build(settings: Settings, *, inputs: int = PIXELS, classes: int = CLASSES) -
     outputs = classes + bool(settings.non_digits)
     if outputs != CLASSES:
         layers[-1] = nn.Linear(layers[-1].in_features, outputs)  # type: ignore[arg-type]
+    widen, padding, depth = settings.widen, settings.padding, settings.depth
+    if (widen, padding, depth) != UNCHANGED:
+        sample = (inputs,) if settings.net in DENSE else (1, 28, 28)
+        layers = reshape(layers, widen=widen, padding=padding, depth=depth, sample=sample)
     if not settings.batch_norm:
         layers = [layer for layer in layers if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
     if settings.dropout == 0:
@@ -289,6 +298,8 @@ def build(settings: Settings, *, inputs: int = PIXELS, classes: int = CLASSES) -
     for layer in layers:
         if isinstance(layer, nn.Dropout) and settings.dropout is not None:
             layer.p = settings.dropout
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and settings.norm_memory is not None:
+            layer.momentum = 1 - settings.norm_memory
         if isinstance(layer, nn.Conv2d | nn.Linear) and not hasattr(layer, "prescribed"):
             initialise(layer, settings.initialisation)
     return nn.Sequential(*layers)
