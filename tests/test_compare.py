@@ -27,8 +27,9 @@ from inkdigits.digits.dataset import Digits, Labels
 from inkdigits.digits.formats import save_parts
 from inkdigits.digits.mnist import load_mnist
 from inkdigits.errors import InputError, MissingExtraError, OutputError
-from inkdigits.lab import compare as compare_module
-from inkdigits.lab.compare import FILES, compare, time_left
+from inkdigits.lab import running
+from inkdigits.lab.classic import TECHNIQUES
+from inkdigits.lab.compare import compare
 from inkdigits.lab.compare_figures import place_names, spread
 from inkdigits.lab.comparison import (
     errors_left_by_doubling,
@@ -38,8 +39,10 @@ from inkdigits.lab.comparison import (
     standings_of,
     verdict_of,
 )
+from inkdigits.lab.ledger import FILES
 from inkdigits.lab.networks import LEAST_STEPS, epochs_for, network_names, network_settings
-from inkdigits.lab.trial import Task, Trial, nested_order, run_trial
+from inkdigits.lab.running import time_left
+from inkdigits.lab.trial import COLUMNS, Task, Trial, nested_order, run_trial
 from inkdigits.measure import wilson_interval
 from inkdigits.nets.train import train as train_network
 
@@ -85,8 +88,8 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         for function, arguments, _ in calls(tasks):
             yield function(*arguments)
 
-    monkeypatch.setattr(compare_module, "run_trial", run)
-    monkeypatch.setattr(compare_module, "_results", results)
+    monkeypatch.setattr(running, "run_trial", run)
+    monkeypatch.setattr(running, "_results", results)
     return made
 
 
@@ -112,7 +115,7 @@ def test_few_digits_still_make_enough_steps() -> None:
     assert epochs_for(settings, 60_000) == settings["epochs"]
     assert epochs_for(settings, 500) * round(400 / settings["batch"]) >= LEAST_STEPS
     assert network_settings("mlp-elastic")["net"] == "a-mlp-relu-adam"
-    assert not set(network_names()) & set(compare_module.TECHNIQUES)
+    assert not set(network_names()) & set(TECHNIQUES)
 
 
 def test_names_and_sizes_that_are_wrong_are_said_before_anything_is_written(train: Digits, tmp_path: Path) -> None:
@@ -131,7 +134,7 @@ def test_names_and_sizes_that_are_wrong_are_said_before_anything_is_written(trai
         compare(train, output=folder, budget=math.nan)
     with pytest.raises(InputError, match="has no labels"):
         compare(Digits(train.images), output=folder)
-    with pytest.raises(InputError, match="no comparison to go on with"):
+    with pytest.raises(InputError, match="no earlier result of compare to go on with"):
         compare(train, output=folder, resume=True)
     assert not folder.exists()
 
@@ -175,7 +178,7 @@ def test_the_folder_holds_a_row_an_answer_and_a_report(train: Digits, tmp_path: 
     answers = np.load(tmp_path / "out" / "predictions.npz")
     for trial in found.trials:
         assert len(answers[trial.key]) == 100
-        assert Trial.of(dict(zip(compare_module.COLUMNS, trial.cells(), strict=True))) == trial
+        assert Trial.of(dict(zip(COLUMNS, trial.cells(), strict=True))) == trial
     assert json.loads(json.dumps(found.as_dict()))["neighbours"][0]["first"] == "fast"
     assert found.text().splitlines()[1].startswith("fast")
     page = Page(found.report.read_text("utf-8"))
@@ -212,7 +215,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     folder, names = tmp_path / "out", ["constant", "logistic", "svm-rbf"]
     whole = compare(train, output=tmp_path / "whole", techniques=names, sizes=[200, 400])
     quickly.clear()
-    add, count = compare_module.Ledger.add, [0]
+    add, count = running.Ledger.add, [0]
 
     def interrupted(self: Any, trial: Trial, said: Labels | None) -> None:
         count[0] += 1
@@ -220,12 +223,12 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
             raise KeyboardInterrupt
         add(self, trial, said)
 
-    monkeypatch.setattr(compare_module.Ledger, "add", interrupted)
+    monkeypatch.setattr(running.Ledger, "add", interrupted)
     with pytest.raises(KeyboardInterrupt):
         compare(train, output=folder, techniques=names, sizes=[200, 400])
     assert len(rows(folder)) == 3
     assert not (folder / "report.html").exists()
-    monkeypatch.setattr(compare_module.Ledger, "add", add)
+    monkeypatch.setattr(running.Ledger, "add", add)
     quickly.clear()
     again = compare(train, output=folder, resume=True)
     assert len(quickly) == 3
@@ -240,7 +243,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     with pytest.raises(InputError, match="began with other digits"):
         compare(train.take(slice(1, 600)), output=folder, resume=True)
     (folder / "results.csv").write_text("technique\nlogistic\n")
-    with pytest.raises(InputError, match="not the results of a comparison"):
+    with pytest.raises(InputError, match="not earlier results"):
         compare(train, output=folder, resume=True)
     fresh = compare(train, output=folder, techniques=["constant"], sizes=[200])
     assert len(rows(folder)) == len(fresh.trials) == 1
@@ -252,12 +255,12 @@ def test_what_was_stopped_or_failed_is_a_row_and_larger_sizes_are_not_tried(
     def run(task: Task, train: Digits, test: Digits) -> tuple[Trial, Labels | None]:
         quickly.append(task)
         if task.technique == "svm-rbf" and task.size >= 300 and task.budget < 100:
-            return compare_module.empty_trial(task, "stopped", "stopped at 9 s while fitting"), None
+            return running.empty_trial(task, "stopped", "stopped at 9 s while fitting"), None
         if task.technique == "knn":
-            return compare_module.empty_trial(task, "failed", "not enough memory"), None
+            return running.empty_trial(task, "failed", "not enough memory"), None
         return stand_in(task, train, test)
 
-    monkeypatch.setattr(compare_module, "run_trial", run)
+    monkeypatch.setattr(running, "run_trial", run)
     names = ["svm-rbf", "knn", "constant"]
     found = compare(train, output=tmp_path, techniques=names, sizes=[200, 300, 400], budget=9)
     assert [(row["technique"], row["status"]) for row in rows(tmp_path) if row["size"] == "400"] == [
@@ -281,9 +284,9 @@ def test_a_comparison_in_which_nothing_finished_still_has_a_report(
     train: Digits, tmp_path: Path, quickly: list[Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(task: Task, *_: Digits) -> tuple[Trial, Labels | None]:
-        return compare_module.empty_trial(task, "failed", "ValueError: no"), None
+        return running.empty_trial(task, "failed", "ValueError: no"), None
 
-    monkeypatch.setattr(compare_module, "run_trial", run)
+    monkeypatch.setattr(running, "run_trial", run)
     found = compare(train, output=tmp_path, techniques=["constant"], sizes=[200])
     assert found.verdict == ("No technique finished: the reasons are in results.csv.",)
     assert "ValueError: no" in found.report.read_text("utf-8")

@@ -9,41 +9,27 @@ to results.csv as they come, so that an interrupted comparison goes on with `res
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
-import json
 import math
 import os
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-import numpy as np
-
-from ..digits.dataset import Digits, Labels, data_hash
-from ..digits.files import names_in, refuse_others, unwritable, write_whole
-from ..digits.formats import load_parts
-from ..errors import InputError, MissingExtraError
+from ..digits.dataset import Digits, data_hash
+from ..digits.files import write_whole
+from ..errors import InputError
 from .classic import TECHNIQUES
-from .comparison import Comparison, pairs_of, spoken_seconds, standings_of, verdict_of
+from .comparison import Comparison, pairs_of, standings_of, verdict_of
+from .ledger import REPORT, RESULTS, Ledger, earlier_config
 from .networks import DEFAULT_NETWORKS, network_names
-from .report import need_libraries, percent
-from .trial import COLUMNS, Task, Trial, empty_trial, nested_order, run_trial
-
-CONFIG, RESULTS, PREDICTIONS, REPORT = "config.json", "results.csv", "predictions.npz", "report.html"
-FILES = {CONFIG, RESULTS, PREDICTIONS, REPORT}
+from .report import need_libraries
+from .running import LEAST_SIZE, Source, digits_of, join_ray, run_tasks
+from .trial import Task
 
 SIZES = (500, 2_000, 8_000, 30_000, 60_000)  # about four times as many each, and once twice as many
-LEAST_SIZE = 200  # digits; what works on 150 principal components needs more than so many
 BUDGET = 900.0  # seconds; what takes longer on one core is hardly used to read digits
-TEST_SHARE = 6  # a source without a test part gives one digit of so many to it, as MNIST does …
-SPLIT_SEED = 0  # … always the same ones
 
 # Chosen so that two cores need less than two minutes.
 QUICK_TECHNIQUES = (
@@ -52,8 +38,6 @@ QUICK_TECHNIQUES = (
 )  # fmt: skip
 QUICK_SIZES = (1_000, 4_000)
 QUICK_BUDGET = 15.0
-
-Source = str | os.PathLike[str] | Digits
 
 
 def compare(
@@ -95,10 +79,10 @@ def compare(
     folder = Path(output)
     need_libraries("compare", "sklearn", "scipy", "matplotlib")
     if ray is not None:
-        _join_ray(ray)
-    earlier = _earlier(folder, resume)
+        join_ray(ray)
+    earlier = earlier_config(folder, "compare", resume)
     names = _names(techniques, earlier.get("techniques"), quick)
-    train, held = _digits(source, test)
+    train, held = digits_of(source, test)
     data = {"train": data_hash(train), "test": data_hash(held)}
     if resume and earlier["data"] != data:
         raise InputError(folder, "began with other digits", mend="give the same ones, or leave --resume out")
@@ -121,7 +105,7 @@ def compare(
     }
     ledger = Ledger.opened(folder, config, resume)
     tasks = _tasks(names, wanted, count, seconds)
-    _run(tasks, ledger, train, held, ray, threads or os.cpu_count() or 1, say, progress)
+    run_tasks(tasks, ledger, train, held, ray is not None, threads or os.cpu_count() or 1, say, progress)
     return _conclude(folder, config, ledger, train, held)
 
 
@@ -149,178 +133,6 @@ def _conclude(folder: Path, config: dict[str, Any], ledger: Ledger, train: Digit
     with write_whole(folder / REPORT) as path:
         path.write_bytes(page.encode("utf-8", errors="replace"))
     return found
-
-
-class Ledger:
-    """results.csv and predictions.npz of a folder: both whole at any time, the answers never behind the rows."""
-
-    def __init__(self, folder: Path, trials: dict[str, Trial], answers: dict[str, Labels]) -> None:
-        self.folder, self.trials, self.answers = folder, trials, answers
-
-    @classmethod
-    def opened(cls, folder: Path, config: dict[str, Any], resume: bool) -> Ledger:
-        """The ledger of an earlier comparison to go on with, or a new one, its folder made and its config written."""
-        ledger = cls(folder, {}, {})
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if resume:
-                ledger._read()
-            else:
-                for name in sorted(FILES):
-                    (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        with write_whole(folder / CONFIG) as path:
-            path.write_text(json.dumps(config, indent=1) + "\n", encoding="ascii")
-        return ledger
-
-    def _read(self) -> None:
-        try:
-            if (self.folder / RESULTS).exists():
-                with (self.folder / RESULTS).open(newline="", encoding="utf-8") as file:
-                    trials = [Trial.of(row) for row in csv.DictReader(file)]
-                self.trials = {trial.key: trial for trial in trials}
-            if (self.folder / PREDICTIONS).exists():
-                with np.load(self.folder / PREDICTIONS, allow_pickle=False) as arrays:
-                    self.answers = {name: arrays[name] for name in arrays.files if name in self.trials}
-        except (ValueError, KeyError, TypeError) as error:
-            what, mend = "not the results of a comparison", "start again without --resume"
-            raise InputError(self.folder, what, found=str(error), mend=mend) from error
-
-    def add(self, trial: Trial, said: Labels | None) -> None:
-        """One more row, and its answers."""
-        if said is not None:
-            self.answers[trial.key] = said
-            with write_whole(self.folder / PREDICTIONS) as path, path.open("wb") as stream:
-                np.savez_compressed(stream, allow_pickle=False, **self.answers)
-        # As it will be read again, so that going on makes the same of it as not having stopped.
-        self.trials[trial.key] = Trial.of(dict(zip(COLUMNS, trial.cells(), strict=True)))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(each.cells() for each in self.trials.values())
-        with write_whole(self.folder / RESULTS) as path:
-            path.write_bytes(text.getvalue().encode("utf-8", errors="replace"))
-
-    def settles(self, task: Task) -> bool:
-        """Whether there is nothing left to try: it was done, or stopped although it had no less time."""
-        known = self.trials.get(task.key)
-        if known is None or known.status == "failed":
-            return False
-        return known.status == "done" or known.budget >= task.budget
-
-
-def _run(
-    tasks: Sequence[Task],
-    ledger: Ledger,
-    train: Digits,
-    held: Digits,
-    ray: str | None,
-    jobs: int,
-    say: Callable[[str], None],
-    progress: bool,
-) -> None:
-    """Run what is left of the tasks, smallest sizes first, each result written as it comes."""
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
-
-    left = [task for task in tasks if not ledger.settles(task)]
-    if len(left) < len(tasks):
-        say(f"going on: {len(tasks) - len(left)} of {len(tasks)} trials are there already")
-    orders = {seed: nested_order(train.need_labels("learn from"), seed) for seed in {task.seed for task in left}}
-    began = time.monotonic()
-    waiting = {task.key: task for task in left}
-
-    def calls(some: Iterable[Task]) -> Iterator[Any]:
-        for task in some:
-            if stopped := _stopped_smaller(task, ledger):
-                note = f"not tried, since with {stopped.size:,} digits it was {stopped.note.partition(' while')[0]}"
-                yield delayed(_skipped)(task, note)
-            else:
-                yield delayed(run_trial)(task, train.take(orders[task.seed][: task.size]), held)
-
-    with tqdm(total=len(left), disable=not progress, file=sys.stderr, unit="trial", leave=False) as bar:
-        for trial, said in _results(calls, left, Parallel, ray, jobs):
-            ledger.add(trial, said)
-            del waiting[trial.key]
-            bar.update()
-            bar.clear()
-            remaining = time_left(list(waiting.values()), list(ledger.trials.values()), jobs, time.monotonic() - began)
-            say(_line(trial, len(left) - len(waiting), len(left), remaining if waiting else None))
-
-
-def _results(
-    calls: Callable[[Iterable[Task]], Iterator[Any]], tasks: Sequence[Task], parallel: Any, ray: str | None, jobs: int
-) -> Iterator[tuple[Trial, Labels | None]]:
-    """The results as they come. Nothing is handed out before a process is free for it, so that a stop is heeded."""
-    if ray is None:
-        runner = parallel(
-            n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs"
-        )
-        yield from runner(calls(tasks))
-        return
-    from joblib import parallel_config
-
-    with parallel_config(backend="ray"):
-        # Its backend gives back whole lists only: as many tasks at a time as the cluster has cores.
-        runner = parallel(n_jobs=-1, batch_size=1)
-        wave = max(1, runner._effective_n_jobs())
-        for start in range(0, len(tasks), wave):
-            yield from runner(calls(tasks[start : start + wave]))
-
-
-def _skipped(task: Task, note: str) -> tuple[Trial, None]:
-    return empty_trial(task, "skipped", note), None
-
-
-def _stopped_smaller(task: Task, ledger: Ledger) -> Trial | None:
-    """The trial of the technique that was stopped with fewer digits and no less time, if one was."""
-    for trial in list(ledger.trials.values()):
-        same = trial.technique == task.technique and trial.size < task.size
-        if same and trial.status == "stopped" and trial.budget >= task.budget:
-            return trial
-    return None
-
-
-def _line(trial: Trial, done: int, of: int, remaining: float | None) -> str:
-    if trial.status == "done":
-        said = f"{percent(trial.accuracy)} in {spoken_seconds(trial.fit_seconds)}"
-        said += f" ({trial.note})" if trial.note else ""
-    else:
-        said = f"{trial.status}: {trial.note}"
-    tail = "" if remaining is None else f"; about {_duration(remaining)} left"
-    return f"[{done}/{of}] {trial.technique}, {trial.size:,} digits: {said}{tail}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-START = 3.0  # seconds to begin a trial: a new interpreter, its imports, the digits
-GROWTH = 1.3  # the time of a trial goes with this power of its digits: between a network's 1 and a kernel's 2
-
-
-def time_left(waiting: Sequence[Task], trials: Sequence[Trial], jobs: int, elapsed: float) -> float:
-    """Seconds that the waiting tasks will take, from the technique's own time with fewer digits where there is one.
-
-    A technique of which nothing is known yet counts as the mean of the others at its size, if any, and as its start.
-    """
-    known: dict[str, tuple[int, float]] = {}
-    for trial in sorted(trials, key=lambda trial: trial.size):
-        if trial.status == "done":
-            seconds = trial.fit_seconds + trial.n_test * trial.bulk_microseconds / 1e6
-            known[trial.technique] = trial.size, seconds
-
-    def guess(task: Task, others: float) -> float:
-        size, seconds = known.get(task.technique, (task.size, others))
-        return START + min(seconds * math.pow(task.size / size, GROWTH), 2 * task.budget)
-
-    work = 0.0
-    for size in {task.size for task in waiting}:
-        rates = [seconds * math.pow(size / other, GROWTH) for other, seconds in known.values()]
-        others = fmean(rates) if rates else elapsed
-        work += sum(guess(task, others) for task in waiting if task.size == size)
-    return work / max(1, min(jobs, len(waiting)))
 
 
 def _tasks(names: Sequence[str], sizes: Sequence[int], seeds: int, budget: float) -> list[Task]:
@@ -389,62 +201,3 @@ def _sizes(given: Sequence[int] | None, earlier: list[int] | None, quick: bool, 
     if not given:
         raise InputError("--sizes", "none given", expected=f"numbers from {LEAST_SIZE} to {most:,}")
     return tuple(sorted({*given, *(earlier or ())}))
-
-
-def _digits(source: Source, test: Digits | None) -> tuple[Digits, Digits]:
-    """The digits to learn from, and those to measure on."""
-    parts = load_parts(source)
-    for part in parts.values():
-        part.need_labels("compare on")
-    if test is not None:
-        test.need_labels("compare on")
-        return parts["train"] if "train" in parts else next(iter(parts.values())), test
-    if len(parts) > 1:
-        return parts["train"], parts["test"]
-    whole = next(iter(parts.values()))
-    if len(whole) < LEAST_SIZE:
-        expected = f"at least {LEAST_SIZE} digits"
-        raise InputError(whole.source, "too few to compare on", expected=expected, found=f"{len(whole):,}")
-    return whole.split(len(whole) // TEST_SHARE, seed=SPLIT_SEED)
-
-
-def _earlier(folder: Path, resume: bool) -> dict[str, Any]:
-    """The config of the comparison to go on with, {} for a new one; OutputError if something else is in the folder."""
-    held = names_in(folder)
-    config = _read_config(folder / CONFIG) if CONFIG in held else None
-    # What is cut off between two files leaves a part behind, which is no reason to refuse.
-    others = {name for name in held - FILES if not name.endswith(".part")}
-    refuse_others(folder, others or (held if config is None else set()), "compare")
-    if not resume:
-        return {}
-    if config is None:
-        raise InputError(folder, "no comparison to go on with", expected=f"a folder with {CONFIG}")
-    return config
-
-
-def _read_config(path: Path) -> dict[str, Any] | None:
-    """A comparison's config, None if the file is something else."""
-    with suppress(OSError, ValueError, RecursionError):
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        kinds = {"verb": str, "source": str, "data": dict, "techniques": list, "sizes": list, "seeds": int}
-        fits = isinstance(config, dict) and all(isinstance(config.get(name), kind) for name, kind in kinds.items())
-        if fits and config["verb"] == "compare" and isinstance(config.get("budget"), int | float):
-            return config
-    return None
-
-
-def _join_ray(address: str) -> None:
-    """Make joblib know the Ray cluster at `address`. MissingExtraError without Ray, InputError without a cluster."""
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("--ray", "scale") from error
-    try:
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(
-            f"--ray {address}", "no cluster to join", expected="its address, or auto", found=found
-        ) from error
-    register_ray()

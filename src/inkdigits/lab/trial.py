@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -25,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..digits.dataset import Digits, Labels
-from ..measure import wilson_interval
+from ..measure import negative_log_likelihood, wilson_interval
 
-TASK, DIGITS, STAGE, RESULT, SAID, ERRORS = "task.json", "digits.npz", "stage", "result.json", "said.npy", "stderr"
+TASK, DIGITS, STAGE, RESULT, ERRORS = "task.json", "digits.npz", "stage", "result.json", "stderr"
+SAID, PROBABILITIES = "said.npy", "probabilities.npy"
 STAGES = ("starting", "fitting", "answering", "measuring")
 LONGEST_START = 120.0  # seconds for imports and data, before the budget begins to count
 GRACE = 1.5  # budgets after which even a technique that stops by itself is stopped
@@ -41,6 +43,7 @@ class Task:
     """What is to be tried: a technique by name, on the first `size` digits of the order that `seed` makes.
 
     budget: seconds for fitting, and as many again for the answers; parts: whether it stops fitting there by itself.
+    variant: what is changed about a network, in a word; changes: the settings that this means.
     """
 
     technique: str
@@ -48,10 +51,24 @@ class Task:
     seed: int
     budget: float
     parts: bool = False
+    variant: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
-        return f"{self.technique}|{self.size}|{self.seed}"
+        return _key(self.technique, self.variant, self.size, self.seed)
+
+    @property
+    def name(self) -> str:
+        return _name(self.technique, self.variant)
+
+
+def _key(technique: str, variant: str, size: int, seed: int) -> str:
+    return "|".join(filter(None, (technique, variant, str(size), str(seed))))
+
+
+def _name(technique: str, variant: str) -> str:
+    return f"{technique} {variant}".strip()
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,8 @@ class Trial:
     fit_seconds: one core; bulk_microseconds, single_milliseconds: for an answer, of all test digits at once and of one.
     peak_megabytes: of the whole process, imports and data included; model_bytes: as it is kept.
     budget: seconds it was given; note: what was not as planned, in words.
+    variant: what was changed about a network; train_accuracy, train_loss, test_loss: of a network, by the model that it
+        leaves, on the digits it learnt from and on the test digits (mean negative log-likelihood in nats).
     """
 
     technique: str
@@ -88,10 +107,18 @@ class Trial:
     model_bytes: int = 0
     budget: float = math.nan
     note: str = ""
+    variant: str = ""
+    train_accuracy: float = math.nan
+    train_loss: float = math.nan
+    test_loss: float = math.nan
 
     @property
     def key(self) -> str:
-        return f"{self.technique}|{self.size}|{self.seed}"
+        return _key(self.technique, self.variant, self.size, self.seed)
+
+    @property
+    def name(self) -> str:
+        return _name(self.technique, self.variant)
 
     def cells(self) -> list[str]:
         """The row as text; what was not measured is empty."""
@@ -99,10 +126,12 @@ class Trial:
 
     @classmethod
     def of(cls, row: dict[str, str]) -> Trial:
-        """The row back from text. Raises ValueError or KeyError if it is not one."""
+        """The row back from text; a column that it lacks stays at its default. Raises ValueError if it is none."""
         kinds = get_type_hints(cls)
         values: dict[str, Any] = {}
         for name in COLUMNS:
+            if name not in row:
+                continue
             text = row[name]
             if kinds[name] is int:
                 values[name] = int(text)
@@ -110,12 +139,12 @@ class Trial:
                 values[name] = float(text) if text else math.nan
             else:
                 values[name] = text
-        if values["status"] not in ("done", "stopped", "failed", "skipped"):
-            raise ValueError(f"status {values['status']!r}")
+        if values.get("status") not in ("done", "stopped", "failed", "skipped"):
+            raise ValueError(f"status {values.get('status')!r}")
         return cls(**values)
 
 
-COLUMNS = tuple(field.name for field in fields(Trial))
+COLUMNS = tuple(column.name for column in fields(Trial))
 
 
 def _cell(value: object) -> str:
@@ -132,7 +161,10 @@ def kind_of(technique: str) -> str:
 
 def empty_trial(task: Task, status: Status, note: str) -> Trial:
     """The row of a trial that gave no answers."""
-    return Trial(task.technique, kind_of(task.technique), task.size, task.seed, status, budget=task.budget, note=note)
+    return Trial(
+        task.technique, kind_of(task.technique), task.size, task.seed, status,
+        budget=task.budget, note=note, variant=task.variant,
+    )  # fmt: skip
 
 
 def run_trial(task: Task, train: Digits, test: Digits) -> tuple[Trial, Labels | None]:
@@ -154,11 +186,16 @@ def run_trial(task: Task, train: Digits, test: Digits) -> tuple[Trial, Labels | 
             return empty_trial(task, status, note), None
         measured = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         said: Labels = np.load(folder / SAID, allow_pickle=False)
-    right = int((said == test.need_labels("measure")).sum())
+        labels = test.need_labels("measure")
+        if (folder / PROBABILITIES).exists():
+            probabilities = np.load(folder / PROBABILITIES, allow_pickle=False)
+            measured["test_loss"] = negative_log_likelihood(probabilities, labels)
+    right = int((said == labels).sum())
     low, high = wilson_interval(right, len(said))
     trial = Trial(
         task.technique, kind_of(task.technique), task.size, task.seed, "done",
-        n_test=len(said), right=right, accuracy=right / len(said), low=low, high=high, budget=task.budget, **measured,
+        n_test=len(said), right=right, accuracy=right / len(said), low=low, high=high, budget=task.budget,
+        variant=task.variant, **measured,
     )  # fmt: skip
     return trial, said
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import pickle
 import sys
@@ -21,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..digits.dataset import Digits, Labels
+from ..reader.model import Predictions
 from .classic import TECHNIQUES, Parts
 from .networks import epochs_for, network_settings
-from .trial import DIGITS, RESULT, SAID, STAGE, TASK, Task
+from .trial import DIGITS, PROBABILITIES, RESULT, SAID, STAGE, TASK, Task
 
 SINGLES = 50  # answers to one digit at a time, of which the median counts …
 SINGLE_SECONDS = 2.0  # … or as many as fit into this
@@ -42,7 +44,7 @@ def main(folder: Path) -> None:
         predict, measured = learn(task, digits, folder, notes)
         _enter(folder, "answering")
         began = time.perf_counter()
-        said = np.asarray(predict(asked), np.uint8)
+        answers = predict(asked)
         bulk = (time.perf_counter() - began) / len(asked)
         _enter(folder, "measuring")
         measured |= {
@@ -58,8 +60,10 @@ def main(folder: Path) -> None:
     except Exception as error:
         text = " ".join(str(error).split())
         raise SystemExit(f"{type(error).__name__}: {text}" if text else type(error).__name__) from None
-    with (folder / SAID).open("wb") as file:
-        np.save(file, said)
+    said = answers.labels if isinstance(answers, Predictions) else answers
+    np.save(folder / SAID, np.asarray(said, np.uint8))
+    if isinstance(answers, Predictions):
+        np.save(folder / PROBABILITIES, answers.probabilities)
     (folder / RESULT).write_text(json.dumps(measured), encoding="utf-8")
 
 
@@ -72,7 +76,8 @@ def _enter(folder: Path, stage: str) -> None:
     (folder / STAGE).write_text(stage, encoding="ascii")
 
 
-Learnt = tuple[Callable[[NDArray[Any]], Labels], dict[str, Any]]
+Answer = Callable[[NDArray[Any]], Labels | Predictions]
+Learnt = tuple[Answer, dict[str, Any]]
 
 
 def _classic(task: Task, digits: Digits, folder: Path, notes: list[str]) -> Learnt:
@@ -126,8 +131,9 @@ def _network(task: Task, digits: Digits, folder: Path, notes: list[str]) -> Lear
     from ..nets.train import train
     from ..reader.model import load_model
 
-    settings = network_settings(task.technique)
-    epochs = epochs_for(settings, len(digits))
+    settings = network_settings(task.technique) | dict(task.changes)
+    # Who changes the epochs has thought of how many digits there are.
+    epochs = settings["epochs"] if "epochs" in task.changes else epochs_for(settings, len(digits))
     net = settings.pop("net")
     _enter(folder, "fitting")
     run = train(
@@ -141,19 +147,17 @@ def _network(task: Task, digits: Digits, folder: Path, notes: list[str]) -> Lear
     if run.metrics["epochs"] < epochs - 1e-9:
         notes.append(f"stopped at its budget after {run.metrics['epochs']:.3g} of {epochs:.3g} epochs")
     model = load_model(run.folder, threads=1)
-    seconds = run.metrics["seconds"]
-
-    def predict(images: NDArray[Any]) -> Labels:
-        return model.predict(images).labels
-
-    return predict, {
+    seconds, learnt = run.metrics["seconds"], run.metrics["train"]
+    return model.predict, {
         "fit_seconds": seconds["load"] + seconds["train"],
-        "n_train": run.metrics["train"]["of"],
+        "n_train": learnt["of"],
+        "train_accuracy": learnt["accuracy"],
+        "train_loss": math.inf if learnt["loss"] is None else learnt["loss"],
         "size": lambda: run.model.stat().st_size,
     }
 
 
-def _single(predict: Callable[[NDArray[Any]], Labels], images: NDArray[Any]) -> float:
+def _single(predict: Answer, images: NDArray[Any]) -> float:
     """Median seconds of an answer to one digit, the first one left out."""
     predict(images[:1])
     times: list[float] = []

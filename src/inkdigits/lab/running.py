@@ -1,0 +1,185 @@
+"""Runs trials side by side, on this machine's cores or a Ray cluster, each result written as it comes.
+
+>>> run_tasks(tasks, ledger, train, held, ray=None, jobs=2, say=print, progress=False)
+[1/8] logistic, 500 digits: 87.12 % in 0.21 s; about 3 s left
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import fmean
+from typing import Any
+
+from ..digits.dataset import Digits, Labels
+from ..digits.formats import load_parts
+from ..errors import InputError, MissingExtraError
+from .comparison import spoken_seconds
+from .ledger import Ledger
+from .report import percent
+from .trial import Task, Trial, empty_trial, nested_order, run_trial
+
+LEAST_SIZE = 200  # digits; what works on 150 principal components needs more than so many
+TEST_SHARE = 6  # a source without a test part gives one digit of so many to it, as MNIST does …
+SPLIT_SEED = 0  # … always the same ones
+
+Source = str | os.PathLike[str] | Digits
+
+
+def digits_of(source: Source, test: Digits | None) -> tuple[Digits, Digits]:
+    """The digits to learn from, and those to measure on: the parts of the source, or `test` in place of its second.
+
+    Of a source without a test part a sixth is set aside, class by class. Raises InputError for unlabelled or too few
+    digits.
+    """
+    parts = load_parts(source)
+    for part in parts.values():
+        part.need_labels("learn from")
+    if test is not None:
+        test.need_labels("learn from")
+        return parts["train"] if "train" in parts else next(iter(parts.values())), test
+    if len(parts) > 1:
+        return parts["train"], parts["test"]
+    whole = next(iter(parts.values()))
+    if len(whole) < LEAST_SIZE:
+        expected = f"at least {LEAST_SIZE} digits"
+        raise InputError(
+            whole.source, "too few to learn from and to measure on", expected=expected, found=f"{len(whole):,}"
+        )
+    return whole.split(len(whole) // TEST_SHARE, seed=SPLIT_SEED)
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    ledger: Ledger,
+    train: Digits,
+    held: Digits,
+    ray: bool,
+    jobs: int,
+    say: Callable[[str], None],
+    progress: bool,
+) -> None:
+    """Run what is left of the tasks in their order, each on the first digits of an order that its seed makes.
+
+    ray: whether Ray runs them (see join_ray) rather than processes here; jobs: how many at a time here.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    left = [task for task in tasks if not ledger.settles(task)]
+    if len(left) < len(tasks):
+        say(f"going on: {len(tasks) - len(left)} of {len(tasks)} trials are there already")
+    orders = {seed: nested_order(train.need_labels("learn from"), seed) for seed in {task.seed for task in left}}
+    began = time.monotonic()
+    waiting = {task.key: task for task in left}
+
+    def calls(some: Iterable[Task]) -> Iterator[Any]:
+        for task in some:
+            if stopped := _stopped_smaller(task, ledger):
+                note = f"not tried, since with {stopped.size:,} digits it was {stopped.note.partition(' while')[0]}"
+                yield delayed(_skipped)(task, note)
+            else:
+                yield delayed(run_trial)(task, train.take(orders[task.seed][: task.size]), held)
+
+    with tqdm(total=len(left), disable=not progress, file=sys.stderr, unit="trial", leave=False) as bar:
+        for trial, said in _results(calls, left, Parallel, ray, jobs):
+            ledger.add(trial, said)
+            del waiting[trial.key]
+            bar.update()
+            bar.clear()
+            remaining = time_left(list(waiting.values()), list(ledger.trials.values()), jobs, time.monotonic() - began)
+            say(_line(trial, len(left) - len(waiting), len(left), remaining if waiting else None))
+
+
+def _results(
+    calls: Callable[[Iterable[Task]], Iterator[Any]], tasks: Sequence[Task], parallel: Any, ray: bool, jobs: int
+) -> Iterator[tuple[Trial, Labels | None]]:
+    """The results as they come. Nothing is handed out before a process is free for it, so that a stop is heeded."""
+    if not ray:
+        runner = parallel(
+            n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs"
+        )
+        yield from runner(calls(tasks))
+        return
+    from joblib import parallel_config
+
+    with parallel_config(backend="ray"):
+        # Its backend gives back whole lists only: as many tasks at a time as the cluster has cores.
+        runner = parallel(n_jobs=-1, batch_size=1)
+        wave = max(1, runner._effective_n_jobs())
+        for start in range(0, len(tasks), wave):
+            yield from runner(calls(tasks[start : start + wave]))
+
+
+def _skipped(task: Task, note: str) -> tuple[Trial, None]:
+    return empty_trial(task, "skipped", note), None
+
+
+def _stopped_smaller(task: Task, ledger: Ledger) -> Trial | None:
+    """The trial of the technique that was stopped with fewer digits and no less time, if one was."""
+    for trial in list(ledger.trials.values()):
+        same = trial.name == task.name and trial.size < task.size
+        if same and trial.status == "stopped" and trial.budget >= task.budget:
+            return trial
+    return None
+
+
+def _line(trial: Trial, done: int, of: int, remaining: float | None) -> str:
+    if trial.status == "done":
+        said = f"{percent(trial.accuracy)} in {spoken_seconds(trial.fit_seconds)}"
+        said += f" ({trial.note})" if trial.note else ""
+    else:
+        said = f"{trial.status}: {trial.note}"
+    tail = "" if remaining is None else f"; about {_duration(remaining)} left"
+    return f"[{done}/{of}] {trial.name}, {trial.size:,} digits: {said}{tail}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+START = 3.0  # seconds to begin a trial: a new interpreter, its imports, the digits
+GROWTH = 1.3  # the time of a trial goes with this power of its digits: between a network's 1 and a kernel's 2
+
+
+def time_left(waiting: Sequence[Task], trials: Sequence[Trial], jobs: int, elapsed: float) -> float:
+    """Seconds that the waiting tasks will take, from the technique's own time with fewer digits where there is one.
+
+    A technique of which nothing is known yet counts as the mean of the others at its size, if any, and as its start.
+    """
+    known: dict[str, tuple[int, float]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.size):
+        if trial.status == "done":
+            seconds = trial.fit_seconds + trial.n_test * trial.bulk_microseconds / 1e6
+            known[trial.name] = trial.size, seconds
+
+    def guess(task: Task, others: float) -> float:
+        size, seconds = known.get(task.name, (task.size, others))
+        return START + min(seconds * math.pow(task.size / size, GROWTH), 2 * task.budget)
+
+    work = 0.0
+    for size in {task.size for task in waiting}:
+        rates = [seconds * math.pow(size / other, GROWTH) for other, seconds in known.values()]
+        others = fmean(rates) if rates else elapsed
+        work += sum(guess(task, others) for task in waiting if task.size == size)
+    return work / max(1, min(jobs, len(waiting)))
+
+
+def join_ray(address: str) -> None:
+    """Make joblib know the Ray cluster at `address`. MissingExtraError without Ray, InputError without a cluster."""
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("--ray", "scale") from error
+    try:
+        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(
+            f"--ray {address}", "no cluster to join", expected="its address, or auto", found=found
+        ) from error
+    register_ray()
