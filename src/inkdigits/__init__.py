@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .digits.formats import load_digits as load_digits
     from .digits.formats import save_digits as save_digits
     from .errors import InkdigitsError as InkdigitsError
+    from .lab.ablate import ablate as ablate
     from .lab.compare import compare as compare
     from .lab.evaluate import evaluate as evaluate
     from .lab.explain import explain as explain
@@ -44,6 +45,7 @@ _HOME = {
     "Model": "reader.model",
     "Reader": "reader.read",
     "Reading": "reader.read",
+    "ablate": "lab.ablate",
     "compare": "lab.compare",
     "evaluate": "lab.evaluate",
     "explain": "lab.explain",

@@ -152,19 +152,6 @@ def _tasks(names: Sequence[str], sizes: Sequence[int], seeds: int, budget: float
     return tasks
 
 
-def parse_list(text: str) -> list[str]:
-    """`a,b` of a command line as the names in it."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def parse_sizes(text: str) -> list[int]:
-    """`500,2000` of a command line as numbers. Raises InputError for anything else."""
-    try:
-        return [int(part.replace("_", "")) for part in parse_list(text)]
-    except ValueError:
-        raise InputError("--sizes", "not numbers", expected="such as 500,2000,8000", found=text) from None
-
-
 def _names(given: Sequence[str] | None, earlier: list[str] | None, quick: bool) -> tuple[str, ...]:
     known = (*TECHNIQUES, *network_names())
     if given is None:

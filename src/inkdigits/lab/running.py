@@ -52,6 +52,19 @@ def digits_of(source: Source, test: Digits | None) -> tuple[Digits, Digits]:
     return whole.split(len(whole) // TEST_SHARE, seed=SPLIT_SEED)
 
 
+def parse_list(text: str) -> list[str]:
+    """`a,b` of a command line as the names in it."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_sizes(text: str) -> list[int]:
+    """`500,2000` of a command line as numbers. Raises InputError for anything else."""
+    try:
+        return [int(part.replace("_", "")) for part in parse_list(text)]
+    except ValueError:
+        raise InputError("--sizes", "not numbers", expected="such as 500,2000,8000", found=text) from None
+
+
 def run_tasks(
     tasks: Sequence[Task],
     ledger: Ledger,
