@@ -398,7 +398,7 @@ def _claims(found: Ablation) -> Iterable[str]:
             holds = "does not hold here"
         else:
             holds = "is not borne out here, nor refuted"
-        yield f"System B's claim {claim} {holds}: alone it buys {figures} points."
+        yield f"System B's claim {claim} {holds}: alone it buys, in points, {figures}."
 
 
 def _best_changes(found: Ablation) -> Iterable[str]:

@@ -10,7 +10,7 @@ Every run is a `Task` whose variant says in words what its settings change; a ru
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -55,13 +55,14 @@ FACTORS = (
 class Variant:
     """A network with some settings changed.
 
-    name: what differs, in words; net: which network; changes: its settings by name; about: a remark for the report.
+    name: what differs, in words; net: which network; changes: its settings by name.
+    share: of the epochs that a study gives it; None for exactly those of its settings.
     """
 
     name: str
     net: str
     changes: dict[str, Any] = field(default_factory=dict)
-    about: str = ""
+    share: float | None = 1.0
 
     @property
     def settings(self) -> Settings:
@@ -121,12 +122,12 @@ class Study:
     def epochs(self, variant: Variant, size: int) -> float:
         """Passes over the digits learnt from: those of the network, or as many more as the study gives few digits."""
         own, learnt = float(variant.settings.epochs), size - size // HELD
-        return max(min(own, self.most_epochs), min(self.images / learnt, self.most_epochs))
+        if variant.share is None:
+            return own
+        return variant.share * max(min(own, self.most_epochs), min(self.images / learnt, self.most_epochs))
 
     def task(self, variant: Variant, size: int, seed: int, budget: float) -> Task:
-        # The last rung is `fast` with its own, fewer epochs; every other run is as long as its network's.
-        long = self.epochs(variant, size) if "epochs" not in variant.changes else variant.changes["epochs"]
-        changes = variant.changes | {"epochs": round(long, 3), "validation": size // HELD}
+        changes = variant.changes | {"epochs": round(self.epochs(variant, size), 3), "validation": size // HELD}
         return Task(variant.net, size, seed, budget, True, variant.name, changes)
 
     def tasks(self, budget: float) -> list[Task]:
@@ -278,27 +279,33 @@ def _rungs(net: str, base: Variant) -> tuple[Variant, ...]:
         ("digits shifted, turned, scaled and sheared", {name: getattr(fast, name) for name in taken}),
         ("the layers of fast", {"net": "fast", "initialisation": fast.initialisation}),
         ("its optimiser", {name: getattr(fast, name) for name in ("optimiser", "learning_rate", "beta2", "warmup")}),
-        ("its epochs, half as many", {"epochs": fast.epochs}),
     )
-    rungs, net_now = [base], net
+    rungs, now = [base], base.settings
     for name, changes in steps:
-        settings = rungs[-1].changes | {key: value for key, value in changes.items() if key != "net"}
-        net_now = changes.get("net", net_now)
-        variant = Variant(f"ladder: {name}", net_now, settings)
-        if variant.settings != rungs[-1].settings:
-            rungs.append(variant)
+        before, now = now, replace(now, **changes)
+        if now != before:
+            rungs.append(Variant(f"ladder: {name}", now.net, _beyond_own(now)))
+    if fast.epochs < now.epochs:
+        name = f"ladder: its epochs, {fast.epochs:g} for every {now.epochs:g}"
+        rungs.append(Variant(name, "fast", _beyond_own(now), fast.epochs / now.epochs))
     return tuple(rungs)
+
+
+def _beyond_own(settings: Settings) -> dict[str, Any]:
+    """The settings that are not their network's own."""
+    own = settings_for(settings.net).as_dict()
+    return {name: value for name, value in settings.as_dict().items() if value != own[name]}
 
 
 FAILURES = (
     Failure(
         "a-conv2 never learnt",
-        Variant("Adadelta at a rate of 0.001", "a-conv2", {"epochs": 15.0}),
-        Variant("Adadelta at a rate of 1, as in its paper", "a-conv2", {"epochs": 15.0, "learning_rate": 1.0}),
+        Variant("Adadelta at a rate of 0.001", "a-conv2", share=None),
+        Variant("Adadelta at a rate of 1, as in its paper", "a-conv2", {"learning_rate": 1.0}, share=None),
     ),
     Failure(
         "a-conv5 collapsed, which system A called overfitting",
-        Variant("running values that keep 99 % a step", "a-conv5", {"epochs": 12.0}),
-        Variant("running values that keep 90 % a step", "a-conv5", {"epochs": 12.0, "norm_memory": 0.9}),
+        Variant("running values that keep 99 % a step", "a-conv5", share=None),
+        Variant("running values that keep 90 % a step", "a-conv5", {"norm_memory": 0.9}, share=None),
     ),
 )
