@@ -151,13 +151,14 @@ def _cells(found: Ablation) -> Section | None:
     if not lines:
         return None
     rows = [_row(cell) for cell in sorted(lines, key=lambda cell: (cell.size, names.index((cell.net, cell.name))))]
-    return Section("cells", "Every combination", table(_HEAD, rows, caption=_CAPTION))
+    return Section("cells", "Every combination", prose(_COLUMNS) + table(_HEAD, rows, caption=_CAPTION))
 
 
 _HEAD = ["network", "digits", "seeds", "test", "training", "gap", "test loss", "training loss", "seconds"]
-_CAPTION = (
-    "Mean ± standard deviation over the seeds. Losses are mean negative log-likelihoods of the models as they are "
-    "used, their sureness set on digits held out. The gap is the measure of overfitting."
+_CAPTION = "Mean ± standard deviation over the seeds."
+_COLUMNS = (
+    "Losses are mean negative log-likelihoods of the models as they are used, their sureness set on digits held out; "
+    "the gap is the points between training and test accuracy, the measure of overfitting."
 )
 
 
