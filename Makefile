@@ -2,6 +2,7 @@
 # make test   set up, check style and types, run the tests
 # make check  style and types alone
 # make bench  the benchmarks behind the figures in README (three hours; needs a quiet machine)
+# make bench-lab  the full comparison and the full ablation (two hours each; goes on where it was stopped)
 # make bench-reader  the figures of the reader alone, with contact sheets of what it got wrong (twenty minutes)
 # make reader trains the model that ships in the package
 
@@ -10,7 +11,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check bench bench-reader reader clean
+.PHONY: run test check bench bench-lab bench-reader reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -47,6 +48,11 @@ bench: .venv/.ready-dev
 	@echo "== systems A and B"
 	@$(BIN)/python benchmarks/systems.py
 	@$(BIN)/python docs/refresh.py
+
+bench-lab: .venv/.ready-dev
+	@$(BIN)/python benchmarks/compare.py
+	@$(BIN)/python benchmarks/ablate.py
+	@$(BIN)/python docs/refresh.py --results
 
 # The shipped model, with its settings and figures beside it.
 reader: .venv/.ready

@@ -180,6 +180,30 @@ def _answered(found: Any) -> str:
     return f"{percent(found['answered_share'])} answered, {percent(given['accuracy'])} of those right"
 
 
+def ablate_text() -> str:
+    found = result("ablate")
+    rows = [
+        [
+            effect["name"],
+            f"{effect['size'] - effect['size'] // 5:,}",
+            percent(effect["without"]),
+            percent(effect["having"]),
+            _points(effect["gain"]["mean"]),
+            f"{_points(effect['gain']['low'])} to {_points(effect['gain']['high'])}",
+        ]
+        for group in ("effects", "changes", "ladder", "failures")
+        for effect in found[group]
+        if effect["kind"] != "alone"
+    ]
+    head = ["what", "digits", "without", "with", "gain in points", "95 % interval"]
+    text = "\n".join(f"- {sentence}" for sentence in found["verdict"])
+    return f"## What came out\n\n{text}\n\n{table(head, rows)}\n\n{_machine(found)} `benchmarks/ablate.py`"
+
+
+def _points(share: float) -> str:
+    return f"{share * 100:+.2f}".replace("-", "−")
+
+
 def compare_table() -> str:
     found = result("compare")
     rows = [
@@ -212,6 +236,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kaggle": kaggle_text,
     "reader": reader_table,
     "compare": compare_table,
+    "ablate": ablate_text,
 }
 
 
