@@ -185,6 +185,31 @@ def test_overlap_is_none_where_nobody_kept_the_hashes_and_zero_where_there_is_no
     assert everything.warnings()
 
 
+def test_labels_are_doubted_on_digits_that_were_not_learnt_from(few):
+    probabilities = answers(few.labels, [5, 150, 160])
+    found = evaluate(FakeModel(probabilities, hashes=pixel_hashes(few.images[:100])), few).label_doubt
+    assert (found.n, found.left_out, found.disputed) == (200, 100, 2)
+    assert {doubt.index for doubt in found.first[:2]} == {150, 160}
+    assert min(doubt.index for doubt in found.first) >= 100
+    for doubt in found.first[:2]:
+        assert doubt.label == few.labels[doubt.index]
+        assert doubt.suggested == (doubt.label + 1) % 10
+        assert doubt.probability == probabilities[doubt.index].max()
+    seen = FakeModel(probabilities, hashes=pixel_hashes(few.images))
+    assert evaluate(seen, few).label_doubt is None
+
+
+def test_contested_labels_among_the_doubtful_ones_are_counted(mnist_test):
+    wrong = [0, 17, *CONTESTED_LABELS[:4]]
+    found = evaluate(FakeModel(answers(mnist_test.labels, wrong)))
+    assert found.label_doubt.contested[0] == 15
+    assert found.label_doubt.contested[1] >= 4
+    written = found.as_dict()["label_doubt"]
+    assert written["contested_among_first"] == found.label_doubt.contested[1]
+    assert len(written["first"]) == 50
+    assert {row["index"] for row in written["first"] if "contested" in row} >= set(CONTESTED_LABELS[:4])
+
+
 def test_refusal_is_what_lies_above_the_models_threshold(few):
     novelty = np.zeros(300, np.float32)
     novelty[:30], novelty[30] = 0.9, 0.5
@@ -364,7 +389,7 @@ def test_the_report_names_each_part_once_and_links_to_it(page):
     idents = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(idents) == len(set(idents))
     links = [attributes["href"][1:] for attributes in page.all("a")]
-    assert links == ["wrong", "least-sure", "classes", "sureness", "against", "learning", "settings"]
+    assert links == ["wrong", "least-sure", "doubt", "classes", "sureness", "against", "learning", "settings"]
     used = [value[1:] for _, attributes in page.tags for name, value in attributes.items() if name.endswith("href")]
     assert {ident for ident in used if ident.startswith(tuple("abcdefghijklmnopqrstuvwxyz"))} <= set(idents)
 
@@ -376,6 +401,25 @@ def test_the_report_shows_every_wrong_digit_and_describes_every_picture(page, fe
         assert f"digit {index}, labelled {label}, read as {(label + 1) % 10}" in shown
     assert all(attributes.get("aria-label") for attributes in page.all("svg"))
     assert len(page.all("svg")) == len(page.all("figure")) == len(page.all("figcaption")) == 6
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (None, "Nobody kept what it was trained on"),
+        (0, "It was trained on none of these digits"),
+        (9, "The 9 images that it was trained on are left out."),
+        (300, "It was trained on all of these images"),
+    ],
+)
+def test_the_report_says_whether_the_doubts_are_fair(few, tmp_path, known, words):
+    hashes = None if known is None else np.append(pixel_hashes(few.images[:known]), np.uint64(1))
+    evaluate(FakeModel(answers(few.labels, [20]), hashes=hashes), few, output=tmp_path)
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    assert words in page.text
+    shown = [attributes["alt"] for attributes in page.all("img")]
+    suspected = f"digit 20, labelled {few.labels[20]}, perhaps {(few.labels[20] + 1) % 10}"
+    assert (suspected in shown) == (known != 300)
 
 
 def test_the_report_says_what_was_measured_and_escapes_names(page):
