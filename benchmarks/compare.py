@@ -15,7 +15,8 @@ import shutil
 from common import RESULTS, WORK, commit, machine, write_result
 
 from inkdigits.digits.files import write_whole
-from inkdigits.lab.compare import CONFIG, compare
+from inkdigits.lab.compare import compare
+from inkdigits.lab.ledger import CONFIG
 
 FOLDER = WORK / "compare"
 BUDGET = 2_700.0  # seconds: support vectors moved by a pixel take most of an hour, and are worth waiting for once

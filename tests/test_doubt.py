@@ -189,9 +189,7 @@ def test_there_are_at_least_two_folds_and_no_more_than_digits(folds: int) -> Non
 
 def test_digits_that_cannot_be_cut_into_folds_are_refused(few: Digits) -> None:
     lonely = Digits(few.images[:9], np.array([0, 0, 1, 1, 2, 2, 3, 3, 8]), "nine")
-    with pytest.raises(
-        InputError, match="nine: too few to cut into folds, expected 2 of .*found 1 of class 8"
-    ):
+    with pytest.raises(InputError, match=r"nine: too few to cut into folds.*found 1 of class 8"):
         out_of_fold(lonely)
     with pytest.raises(InputError, match="has no labels"):
         out_of_fold(Digits(few.images))

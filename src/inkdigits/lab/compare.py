@@ -9,9 +9,7 @@ to results.csv as they come, so that an interrupted comparison goes on with `res
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import json
 import math
 import os
@@ -19,25 +17,29 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..digits.dataset import Digits, Labels, data_hash
-from ..digits.files import names_in, refuse_others, unwritable, write_whole
+from ..digits.dataset import Digits, Labels, data_hash, split_by_class
+from ..digits.files import names_in, refuse_others, write_whole
 from ..digits.formats import load_parts
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError
 from .classic import TECHNIQUES
-from .comparison import Comparison, pairs_of, spoken_seconds, standings_of, verdict_of
+from .cluster import join_ray
+from .comparison import Comparison, jury_of, pairs_of, spoken_seconds, standings_of, verdict_of, votes_of
+from .doubt import doubts_of
+from .evaluation import contested_in
+from .folds import labels_to_fold, out_of_fold
+from .ledger import CONFIG, FILES, REPORT, RESULTS, Ledger
 from .networks import DEFAULT_NETWORKS, network_names
 from .report import need_libraries, percent
-from .trial import COLUMNS, Task, Trial, empty_trial, nested_order, run_trial
-
-CONFIG, RESULTS, PREDICTIONS, REPORT = "config.json", "results.csv", "predictions.npz", "report.html"
-FILES = {CONFIG, RESULTS, PREDICTIONS, REPORT}
+from .trial import Task, Trial, empty_trial, nested_order, run_trial
 
 SIZES = (500, 2_000, 8_000, 30_000, 60_000)  # about four times as many each, and once twice as many
 LEAST_SIZE = 200  # digits; what works on 150 principal components needs more than so many
@@ -56,6 +58,20 @@ QUICK_BUDGET = 15.0
 Source = str | os.PathLike[str] | Digits
 
 
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The digits of a comparison.
+
+    train, test: to learn from, to measure on. whole: those that `doubt` looks at: the training part, or all of a source
+    that has no parts. rows: where in `whole` the test digits are, None if they are a part of their own.
+    """
+
+    train: Digits
+    test: Digits
+    whole: Digits
+    rows: NDArray[np.intp] | None = None
+
+
 def compare(
     source: Source = "mnist",
     *,
@@ -68,6 +84,7 @@ def compare(
     quick: bool = False,
     resume: bool = False,
     ray: str | None = None,
+    doubt: bool = False,
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
@@ -86,6 +103,7 @@ def compare(
     quick: few techniques and sizes, less than two minutes on two cores; what is given beside it counts.
     resume: go on with the comparison in `output`; what is given may widen it.
     ray: address of a Ray cluster that runs the trials, in place of processes on this machine.
+    doubt: also look for doubtful labels among the digits to learn from, by five trainings of the quickest network.
     threads: how many trials run at a time, one core each; as many as there are cores unless given.
     say, progress: where talk goes, and whether to draw a progress bar on stderr.
 
@@ -94,11 +112,16 @@ def compare(
     """
     folder = Path(output)
     need_libraries("compare", "sklearn", "scipy", "matplotlib")
+    if doubt:
+        need_libraries("--doubt", "torch", "onnx")
     if ray is not None:
-        _join_ray(ray)
+        join_ray(ray)
     earlier = _earlier(folder, resume)
     names = _names(techniques, earlier.get("techniques"), quick)
-    train, held = _digits(source, test)
+    digits = _digits(source, test)
+    train, held = digits.train, digits.test
+    if doubt:
+        labels_to_fold(digits.whole)
     data = {"train": data_hash(train), "test": data_hash(held)}
     if resume and earlier["data"] != data:
         raise InputError(folder, "began with other digits", mend="give the same ones, or leave --resume out")
@@ -122,92 +145,35 @@ def compare(
     ledger = Ledger.opened(folder, config, resume)
     tasks = _tasks(names, wanted, count, seconds)
     _run(tasks, ledger, train, held, ray, threads or os.cpu_count() or 1, say, progress)
-    return _conclude(folder, config, ledger, train, held)
+    if doubt and ledger.folds is None:
+        say(f"looking for doubtful labels among {len(digits.whole):,} digits")
+        ledger.add_folds(out_of_fold(digits.whole, threads=threads, say=say))
+    return _conclude(folder, config, ledger, digits)
 
 
-def _conclude(folder: Path, config: dict[str, Any], ledger: Ledger, train: Digits, held: Digits) -> Comparison:
+def _conclude(folder: Path, config: dict[str, Any], ledger: Ledger, digits: Material) -> Comparison:
     """The comparison with its verdict and its report."""
     from .compare_report import comparison_report
 
     order = {name: place for place, name in enumerate(config["techniques"])}
     trials = sorted(ledger.trials.values(), key=lambda t: (order.get(t.technique, len(order)), t.size, t.seed))
     standings = standings_of(trials)
-    neighbours, with_best = (
-        pairs_of(standings, trials, ledger.answers, held.need_labels("measure"))
-        if standings
-        else (
-            (),
-            (),
-        )
-    )
+    labels = digits.test.need_labels("measure")
+    neighbours, with_best = pairs_of(standings, trials, ledger.answers, labels) if standings else ((), ())
+    votes = votes_of(jury_of(standings), trials, ledger.answers)
     found = Comparison(
-        config["source"], len(train), len(held), tuple(config["sizes"]), config["seeds"], config["budget"],
-        tuple(trials), standings, neighbours, with_best, verdict_of(standings, with_best, trials),
+        config["source"], len(digits.train), len(digits.test), tuple(config["sizes"]), config["seeds"],
+        config["budget"], tuple(trials), standings, neighbours, with_best, verdict_of(standings, with_best, trials),
         folder / RESULTS, folder / REPORT,
+        None if votes is None else doubts_of(votes, labels, contested=contested_in(digits.test), rows=digits.rows),
+        None if ledger.folds is None else doubts_of(ledger.folds, digits.whole.need_labels("doubt")),
     )  # fmt: skip
-    page = comparison_report(found)
+    # Doubtful digits are called by their rows, so they are looked up where these count from.
+    asked = digits.test if digits.rows is None else digits.whole
+    page = comparison_report(found, tested=asked.images, folded=digits.whole.images)
     with write_whole(folder / REPORT) as path:
         path.write_bytes(page.encode("utf-8", errors="replace"))
     return found
-
-
-class Ledger:
-    """results.csv and predictions.npz of a folder: both whole at any time, the answers never behind the rows."""
-
-    def __init__(self, folder: Path, trials: dict[str, Trial], answers: dict[str, Labels]) -> None:
-        self.folder, self.trials, self.answers = folder, trials, answers
-
-    @classmethod
-    def opened(cls, folder: Path, config: dict[str, Any], resume: bool) -> Ledger:
-        """The ledger of an earlier comparison to go on with, or a new one, its folder made and its config written."""
-        ledger = cls(folder, {}, {})
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if resume:
-                ledger._read()
-            else:
-                for name in sorted(FILES):
-                    (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        with write_whole(folder / CONFIG) as path:
-            path.write_text(json.dumps(config, indent=1) + "\n", encoding="ascii")
-        return ledger
-
-    def _read(self) -> None:
-        try:
-            if (self.folder / RESULTS).exists():
-                with (self.folder / RESULTS).open(newline="", encoding="utf-8") as file:
-                    trials = [Trial.of(row) for row in csv.DictReader(file)]
-                self.trials = {trial.key: trial for trial in trials}
-            if (self.folder / PREDICTIONS).exists():
-                with np.load(self.folder / PREDICTIONS, allow_pickle=False) as arrays:
-                    self.answers = {name: arrays[name] for name in arrays.files if name in self.trials}
-        except (ValueError, KeyError, TypeError) as error:
-            what, mend = "not the results of a comparison", "start again without --resume"
-            raise InputError(self.folder, what, found=str(error), mend=mend) from error
-
-    def add(self, trial: Trial, said: Labels | None) -> None:
-        """One more row, and its answers."""
-        if said is not None:
-            self.answers[trial.key] = said
-            with write_whole(self.folder / PREDICTIONS) as path, path.open("wb") as stream:
-                np.savez_compressed(stream, allow_pickle=False, **self.answers)
-        # As it will be read again, so that going on makes the same of it as not having stopped.
-        self.trials[trial.key] = Trial.of(dict(zip(COLUMNS, trial.cells(), strict=True)))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(each.cells() for each in self.trials.values())
-        with write_whole(self.folder / RESULTS) as path:
-            path.write_bytes(text.getvalue().encode("utf-8", errors="replace"))
-
-    def settles(self, task: Task) -> bool:
-        """Whether there is nothing left to try: it was done, or stopped although it had no less time."""
-        known = self.trials.get(task.key)
-        if known is None or known.status == "failed":
-            return False
-        return known.status == "done" or known.budget >= task.budget
 
 
 def _run(
@@ -391,21 +357,25 @@ def _sizes(given: Sequence[int] | None, earlier: list[int] | None, quick: bool, 
     return tuple(sorted({*given, *(earlier or ())}))
 
 
-def _digits(source: Source, test: Digits | None) -> tuple[Digits, Digits]:
+def _digits(source: Source, test: Digits | None) -> Material:
     """The digits to learn from, and those to measure on."""
     parts = load_parts(source)
     for part in parts.values():
         part.need_labels("compare on")
     if test is not None:
         test.need_labels("compare on")
-        return parts["train"] if "train" in parts else next(iter(parts.values())), test
+        train = parts["train"] if "train" in parts else next(iter(parts.values()))
+        return Material(train, test, train)
     if len(parts) > 1:
-        return parts["train"], parts["test"]
+        return Material(parts["train"], parts["test"], parts["train"])
     whole = next(iter(parts.values()))
     if len(whole) < LEAST_SIZE:
         expected = f"at least {LEAST_SIZE} digits"
         raise InputError(whole.source, "too few to compare on", expected=expected, found=f"{len(whole):,}")
-    return whole.split(len(whole) // TEST_SHARE, seed=SPLIT_SEED)
+    share = len(whole) // TEST_SHARE
+    train, held = whole.split(share, seed=SPLIT_SEED)
+    _, rows = split_by_class(whole.need_labels("compare on"), share, seed=SPLIT_SEED)
+    return Material(train, held, whole, rows)
 
 
 def _earlier(folder: Path, resume: bool) -> dict[str, Any]:
@@ -431,20 +401,3 @@ def _read_config(path: Path) -> dict[str, Any] | None:
         if fits and config["verb"] == "compare" and isinstance(config.get("budget"), int | float):
             return config
     return None
-
-
-def _join_ray(address: str) -> None:
-    """Make joblib know the Ray cluster at `address`. MissingExtraError without Ray, InputError without a cluster."""
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("--ray", "scale") from error
-    try:
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(
-            f"--ray {address}", "no cluster to join", expected="its address, or auto", found=found
-        ) from error
-    register_ray()

@@ -48,9 +48,9 @@ class Doubt:
     contested: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        found = {"index": self.index, "label": self.label, "suggested": self.suggested}
-        found |= {"probability": rounded(self.probability), "score": rounded(self.score), "flagged": self.flagged}
-        return found | ({"contested": True} if self.contested else {})
+        known = {"index": self.index, "label": self.label, "suggested": self.suggested}
+        found = {"probability": rounded(self.probability), "score": rounded(self.score), "flagged": self.flagged}
+        return known | found | ({"contested": True} if self.contested else {})
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..digits.dataset import CLASSES, Digits
+from ..digits.dataset import CLASSES, Digits, Labels
 from ..errors import InputError
 from ..nets.catalogue import settings_for
 from ..reader.model import load_model
@@ -61,10 +61,7 @@ def out_of_fold(
 
     Raises InputError without labels or with fewer digits of a class than that, MissingExtraError without PyTorch.
     """
-    labels = digits.need_labels("doubt")
-    rare = [f"{n} of class {label}" for label, n in enumerate(np.bincount(labels, minlength=CLASSES)) if n == 1]
-    if rare:
-        raise InputError(digits.source, "too few to cut into folds", expected="2 of each class", found=", ".join(rare))
+    labels = labels_to_fold(digits)
     from ..nets.train import train
 
     fold = folds_of(labels, folds, seed=seed)
@@ -81,6 +78,15 @@ def out_of_fold(
         right = float((probabilities[held].argmax(axis=1) == labels[held]).mean())
         say(f"fold {number + 1}/{folds}: {right:.2%} of {held.sum():,} digits read as labelled")
     return probabilities
+
+
+def labels_to_fold(digits: Digits) -> Labels:
+    """The labels of digits that can be cut into folds. Raises InputError for others."""
+    labels = digits.need_labels("doubt")
+    rare = [f"{n} of class {label}" for label, n in enumerate(np.bincount(labels, minlength=CLASSES)) if n == 1]
+    if rare:
+        raise InputError(digits.source, "too few to cut into folds", expected="2 of each class", found=", ".join(rare))
+    return labels
 
 
 def folds_of(labels: NDArray[np.integer], folds: int, *, seed: int) -> NDArray[np.int64]:
