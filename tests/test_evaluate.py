@@ -470,3 +470,76 @@ def test_one_digit_is_enough_for_a_report(few, tmp_path):
 )
 def test_a_percentage_is_never_rounded_to_all_or_nothing(share, text):
     assert percent(share) == text
+
+
+# The search of a run
+
+
+def entry(number, state, accuracy, **settings):
+    judged = {} if accuracy is None else {"accuracy": accuracy, "loss": 0.1}
+    reason = {"reason": "too <large>"} if state == "impossible" else {}
+    told = {"learning_rate": 0.00123456, "batch": 64, "augmentation": "affine"} | settings
+    times = {"epochs": 1.0, "seconds": 12.34}
+    return {"trial": number, "state": state, **reason, "validation": judged, **times, "settings": told}
+
+
+TRIALS = [
+    entry(1, "complete", 0.9668, augmentation="none"),
+    entry(2, "impossible", None),
+    entry(3, "complete", 0.9756, batch=128),
+    entry(4, "stopped early", 0.9478),
+    entry(5, "complete", 0.97),
+]
+
+
+def searched(run, trials, *, best, wanted=5):
+    space = {"learning_rate": {"low": 1e-4, "high": 0.03, "log": True}, "batch": [64, 128], "augmentation": ["none"]}
+    record = {"trials_wanted": wanted, "epochs_a_trial": 2.0, "judged_by": "errors", "space": space}
+    (run / "search.json").write_text(json.dumps(record | {"best": best, "trials": trials}))
+
+
+def page_of(run, few):
+    evaluate(FakeModel(answers(few.labels, [1]), folder=run), few)
+    return Page((run / "report.html").read_text("utf-8"))
+
+
+def test_a_run_that_was_searched_shows_its_trials_and_what_was_chosen(few, run):
+    plain = page_of(run, few)
+    assert "search" not in [attributes.get("id") for attributes in plain.all("section")]
+    searched(run, TRIALS, best=3)
+    page = page_of(run, few)
+    assert len(page.all("svg")) == len(plain.all("svg")) + 1
+    assert "5 trials of 2 epochs looked for better settings" in page.text
+    chosen = (
+        "Chosen were those of trial 3, learning_rate 0.00123, batch 128, augmentation affine: 97.56 % right, against"
+    )
+    assert f"{chosen} 96.68 % with those that it began with." in page.text
+    assert "3, chosen97.56 %10.00123128affine12.3" in page.text
+    assert "1, stopped" in page.text
+    assert "impossible: too <large>" in page.text
+
+
+def test_a_search_that_found_nothing_better_says_so(few, run):
+    searched(run, TRIALS[:2], best=1)
+    text = page_of(run, few).text
+    assert "The settings that it began with were not beaten: 96.68 % right." in text
+    assert "2 of 5 trials of 2 epochs" in text
+
+
+@pytest.mark.parametrize("trials", [[], [TRIALS[1]], [TRIALS[3]]], ids=["none", "impossible", "stopped"])
+def test_a_search_in_which_nothing_was_finished_is_shown_too(few, run, trials):
+    searched(run, trials, best=None)
+    assert "None of them could be trained to its end." in page_of(run, few).text
+
+
+def test_trials_without_errors_can_be_drawn(few, run):
+    searched(run, [entry(1, "complete", 1.0), entry(2, "complete", 1.0)], best=1)
+    assert "not beaten: 100.00 % right" in page_of(run, few).text
+
+
+@pytest.mark.parametrize("text", ["[", "[]", "{}", '{"trials": [{"trial": 1}]}', '{"trials": [3]}'])
+def test_a_search_that_cannot_be_read_costs_only_its_section(few, run, text):
+    (run / "search.json").write_text(text)
+    page = page_of(run, few)
+    assert "search.json is there, but is not one that train writes." in page.text
+    assert "How it learnt" in page.text

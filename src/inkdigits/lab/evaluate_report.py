@@ -42,6 +42,7 @@ from .report import (
     subheading,
     table,
 )
+from .search_report import search_section
 from .shift_report import shift_section
 
 MOST_TILES = 120  # a page of more is neither read nor printed
@@ -52,7 +53,7 @@ HISTORY = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validati
 
 
 def evaluation_report(evaluation: Evaluation, digits: Digits, run: Path | None) -> str:
-    """The page as HTML. `run` is the run folder, whose `history.csv` and `config.json` are shown where they exist."""
+    """The page as HTML. `run` is the run folder, of which `search.json`, `history.csv` and `config.json` are shown."""
     parts = [_wrong(evaluation, digits), _least_sure(evaluation, digits), _doubt(evaluation, digits)]
     parts += [_classes(evaluation), _sureness(evaluation)]
     if evaluation.shift:
@@ -60,7 +61,7 @@ def evaluation_report(evaluation: Evaluation, digits: Digits, run: Path | None) 
     if evaluation.against:
         parts.append(_comparison(evaluation, digits))
     if run is not None:
-        parts += filter(None, (_learning(run), _settings(run)))
+        parts += filter(None, (search_section(run), _learning(run), _settings(run)))
     title = f"{evaluation.model} on {evaluation.source}"
     return page(title, lead=_lead(evaluation), sections=parts)
 
