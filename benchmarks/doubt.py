@@ -80,7 +80,7 @@ def exchanged(train: Digits, threads: int | None) -> dict[str, Any]:
         "exchanged": EXCHANGED,
         "flagged": len(flagged),
         "flagged_and_exchanged": int(np.isin([doubt.index for doubt in flagged], wrong).sum()),
-        "flagged_and_rightly_suggested": sum(doubt.suggested == right[doubt.index] for doubt in flagged),
+        "flagged_and_rightly_suggested": sum(doubt.suggested == int(right[doubt.index]) for doubt in flagged),
         "exchanged_among_first": int(np.isin([doubt.index for doubt in doubts.first[:EXCHANGED]], wrong).sum()),
     }
 
