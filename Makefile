@@ -46,6 +46,8 @@ bench: .venv/.ready-dev
 	@$(BIN)/python benchmarks/peers.py
 	@echo "== systems A and B"
 	@$(BIN)/python benchmarks/systems.py
+	@echo "== labels in doubt"
+	@$(BIN)/python benchmarks/doubt.py
 	@$(BIN)/python docs/refresh.py
 
 # The shipped model, with its settings and figures beside it.
