@@ -47,6 +47,8 @@ bench: .venv/.ready-dev
 	@$(BIN)/python benchmarks/peers.py
 	@echo "== systems A and B"
 	@$(BIN)/python benchmarks/systems.py
+	@echo "== labels in doubt"
+	@$(BIN)/python benchmarks/doubt.py
 	@$(BIN)/python docs/refresh.py
 
 bench-lab: .venv/.ready-dev

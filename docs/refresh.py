@@ -223,6 +223,29 @@ def compare_table() -> str:
     return f"{text}\n\n{table(head, rows)}\n\n{_machine(found)} `benchmarks/compare.py`"
 
 
+def doubt_text() -> str:
+    found = result("doubt")
+    test, training, planted = found["test"], found["training"], found["planted"]
+    among = test["contested_among_first"]["normalised margin"]
+    others = [name for name in test["contested_among_first"] if name != "normalised margin"]
+    beside = "; ".join(f"{name} {test['contested_among_first'][name]['50']}" for name in others)
+    flagged = f"{test['flagged']:,} are" if test["flagged"] else "none is"
+    return "\n".join(
+        [
+            f"- `{test['model']}` on MNIST's test part: of the {test['n']:,} labels {flagged} in doubt, and among the "
+            f"first 50 digits are {among['50']} of the {test['contested']} contested labels, among the first 100 "
+            f"{among['100']} (in other orders, among the first 50: {beside}).",
+            f"- MNIST's {training['n']:,} training labels, by `compare --doubt`: {training['flagged']:,} in doubt. The "
+            f"first are numbers {', '.join(str(row['index']) for row in training['first'][:5])}.",
+            f"- The same with {planted['exchanged']:,} of the labels exchanged for another at random: "
+            f"{planted['flagged']:,} in doubt, {planted['flagged_and_exchanged']:,} of which are exchanged ones; "
+            f"the right label is suggested for {planted['flagged_and_rightly_suggested']:,} of these.",
+            "",
+            "`benchmarks/doubt.py`",
+        ]
+    )
+
+
 def _machine(found: Any) -> str:
     machine = found["machine"]
     kind = "with" if machine["amx_bf16"] else "without"
@@ -237,6 +260,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reader": reader_table,
     "compare": compare_table,
     "ablate": ablate_text,
+    "doubt": doubt_text,
 }
 
 

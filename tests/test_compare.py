@@ -23,23 +23,26 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
 from inkdigits.app.cli import status_of
-from inkdigits.digits.dataset import Digits, Labels
+from inkdigits.digits.dataset import Digits, Labels, split_by_class
 from inkdigits.digits.formats import save_parts
 from inkdigits.digits.mnist import load_mnist
 from inkdigits.errors import InputError, MissingExtraError, OutputError
+from inkdigits.lab import compare as compare_module
 from inkdigits.lab import running
 from inkdigits.lab.classic import TECHNIQUES
 from inkdigits.lab.compare import compare
 from inkdigits.lab.compare_figures import place_names, spread
 from inkdigits.lab.comparison import (
     errors_left_by_doubling,
+    jury_of,
     pairs_of,
     spoken_bytes,
     spoken_seconds,
     standings_of,
     verdict_of,
+    votes_of,
 )
-from inkdigits.lab.ledger import FILES
+from inkdigits.lab.ledger import FILES, FOLDS
 from inkdigits.lab.networks import LEAST_STEPS, epochs_for, network_names, network_settings
 from inkdigits.lab.running import time_left
 from inkdigits.lab.trial import COLUMNS, Task, Trial, nested_order, run_trial
@@ -168,7 +171,7 @@ def test_the_folder_holds_a_row_an_answer_and_a_report(train: Digits, tmp_path: 
     found = compare(
         train, output=tmp_path / "out", techniques=names, sizes=[400, 200], seeds=2, budget=9, say=said.append
     )
-    assert {entry.name for entry in (tmp_path / "out").iterdir()} == FILES
+    assert {entry.name for entry in (tmp_path / "out").iterdir()} == FILES - {FOLDS}
     assert [task.size for task in quickly] == [200] * 8 + [400] * 8
     assert len(rows(tmp_path / "out")) == len(said) == 16
     assert "left" in said[0]
@@ -290,6 +293,98 @@ def test_a_comparison_in_which_nothing_finished_still_has_a_report(
     found = compare(train, output=tmp_path, techniques=["constant"], sizes=[200])
     assert found.verdict == ("No technique finished: the reasons are in results.csv.",)
     assert "ValueError: no" in found.report.read_text("utf-8")
+
+
+def test_test_labels_that_the_best_agree_against_are_shown_by_their_rows_in_the_source(
+    train: Digits, tmp_path: Path, quickly: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = train.need_labels("test").copy()
+    _, held = split_by_class(labels, 100, seed=running.SPLIT_SEED)
+    truth = labels.copy()
+    labels[held[13]] = (truth[held[13]] + 4) % 10
+    # Another label moves a digit to another place of its class, so the parts are looked up anew.
+    _, held = split_by_class(labels, 100, seed=running.SPLIT_SEED)
+    spoilt = next(int(row) for row in held if labels[row] != truth[row])
+
+    def run(task: Task, some: Digits, test: Digits) -> tuple[Trial, Labels | None]:
+        known = {image.tobytes(): label for image, label in zip(train.images, truth, strict=True)}
+        said = np.array([known[image.tobytes()] for image in test.images], np.uint8)
+        trial, _ = stand_in(task, some, test)
+        return trial, said
+
+    monkeypatch.setattr(running, "run_trial", run)
+    source = Digits(train.images, labels, "one label wrong")
+    names = ["constant", "logistic", "svm-rbf", "fast"]
+    found = compare(source, output=tmp_path, techniques=names, sizes=[200, 400])
+    assert found.test_doubt is not None
+    assert found.test_doubt.flagged == 1
+    first = found.test_doubt.first[0]
+    assert (first.index, first.label, first.suggested) == (spoilt, labels[spoilt], truth[spoilt])
+    assert found.label_doubt is None
+    text = Page(found.report.read_text("utf-8")).text
+    assert "the best 3 (fast, svm-rbf and logistic)" in text
+    assert f"3 of 3no. {spoilt}" in text
+    few = compare(source, output=tmp_path, techniques=["logistic", "constant"], sizes=[200])
+    assert few.test_doubt is None
+
+
+def test_labels_to_learn_from_are_doubted_once_if_asked(
+    train: Digits, tmp_path: Path, quickly: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def fold(digits: Digits, **_: object) -> np.ndarray:
+        asked.append(len(digits))
+        certain = np.full((len(digits), 10), 0.01, np.float32)
+        certain[np.arange(len(digits)), digits.need_labels("test")] = 0.91
+        certain[5] = np.roll(certain[5], 1)
+        return certain
+
+    monkeypatch.setattr(compare_module, "out_of_fold", fold)
+    names = ["constant", "logistic"]
+    plain = compare(train, output=tmp_path, techniques=names, sizes=[200, 400])
+    assert plain.label_doubt is None
+    found = compare(train, output=tmp_path, resume=True, doubt=True)
+    assert found.label_doubt is not None
+    assert (found.label_doubt.n, found.label_doubt.flagged, found.label_doubt.first[0].index) == (600, 1, 5)
+    assert "Labels in doubt: 1 of 600 digits to learn from." in found.text()
+    assert "All labels in doubt" in Page(found.report.read_text("utf-8")).text
+    assert json.loads(json.dumps(found.as_dict()))["label_doubt"]["first"][0]["index"] == 5
+    again = compare(train, output=tmp_path, resume=True, doubt=True)
+    assert asked == [600]
+    assert again.label_doubt == found.label_doubt
+    assert (tmp_path / FOLDS).exists()
+    compare(train, output=tmp_path, techniques=names, sizes=[200])
+    assert not (tmp_path / FOLDS).exists()
+    (tmp_path / FOLDS).write_text("no archive")
+    with pytest.raises(InputError, match="not earlier results"):
+        compare(train, output=tmp_path, resume=True)
+
+
+def test_digits_that_cannot_be_doubted_are_refused_before_anything_is_tried(train: Digits, tmp_path: Path) -> None:
+    labels = train.need_labels("test").copy()
+    labels[labels == 9] = 8
+    labels[0] = 9
+    with pytest.raises(InputError, match=r"found 1 of class 9"):
+        compare(Digits(train.images, labels, "lonely"), output=tmp_path / "out", doubt=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_votes_of_a_technique_are_the_mean_over_its_seeds() -> None:
+    test = load_mnist("test").take(slice(100))
+    names = ("svm-rbf", "logistic", "fast")
+    made = [stand_in(Task(name, 200, seed, 9), None, test) for name in names for seed in range(2)]  # type: ignore[arg-type]
+    trials = [trial for trial, _ in made]
+    answers = {trial.key: said for trial, said in made if said is not None}
+    answers["fast|200|1"] = np.zeros(100, np.uint8)
+    jury = jury_of(standings_of(trials))
+    assert {line.technique for line in jury} == set(names)
+    votes = votes_of(jury, trials, answers)
+    assert votes is not None
+    assert votes.sum(axis=1) == pytest.approx(np.ones(100))
+    assert votes[:, 0].min() == pytest.approx(1 / 6)
+    assert votes_of(jury, trials, {}) is None
+    assert jury_of(standings_of(trials[:4])) == []
 
 
 def test_neighbours_are_compared_as_statsmodels_does() -> None:

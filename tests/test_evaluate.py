@@ -185,6 +185,31 @@ def test_overlap_is_none_where_nobody_kept_the_hashes_and_zero_where_there_is_no
     assert everything.warnings()
 
 
+def test_labels_are_doubted_on_digits_that_were_not_learnt_from(few):
+    probabilities = answers(few.labels, [5, 150, 160])
+    found = evaluate(FakeModel(probabilities, hashes=pixel_hashes(few.images[:100])), few).label_doubt
+    assert (found.n, found.left_out, found.disputed) == (200, 100, 2)
+    assert {doubt.index for doubt in found.first[:2]} == {150, 160}
+    assert min(doubt.index for doubt in found.first) >= 100
+    for doubt in found.first[:2]:
+        assert doubt.label == few.labels[doubt.index]
+        assert doubt.suggested == (doubt.label + 1) % 10
+        assert doubt.probability == probabilities[doubt.index].max()
+    seen = FakeModel(probabilities, hashes=pixel_hashes(few.images))
+    assert evaluate(seen, few).label_doubt is None
+
+
+def test_contested_labels_among_the_doubtful_ones_are_counted(mnist_test):
+    wrong = [0, 17, *CONTESTED_LABELS[:4]]
+    found = evaluate(FakeModel(answers(mnist_test.labels, wrong)))
+    assert found.label_doubt.contested[0] == 15
+    assert found.label_doubt.contested[1] >= 4
+    written = found.as_dict()["label_doubt"]
+    assert written["contested_among_first"] == found.label_doubt.contested[1]
+    assert len(written["first"]) == 50
+    assert {row["index"] for row in written["first"] if "contested" in row} >= set(CONTESTED_LABELS[:4])
+
+
 def test_refusal_is_what_lies_above_the_models_threshold(few):
     novelty = np.zeros(300, np.float32)
     novelty[:30], novelty[30] = 0.9, 0.5
@@ -364,7 +389,7 @@ def test_the_report_names_each_part_once_and_links_to_it(page):
     idents = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(idents) == len(set(idents))
     links = [attributes["href"][1:] for attributes in page.all("a")]
-    assert links == ["wrong", "least-sure", "classes", "sureness", "against", "learning", "settings"]
+    assert links == ["wrong", "least-sure", "doubt", "classes", "sureness", "against", "learning", "settings"]
     used = [value[1:] for _, attributes in page.tags for name, value in attributes.items() if name.endswith("href")]
     assert {ident for ident in used if ident.startswith(tuple("abcdefghijklmnopqrstuvwxyz"))} <= set(idents)
 
@@ -376,6 +401,25 @@ def test_the_report_shows_every_wrong_digit_and_describes_every_picture(page, fe
         assert f"digit {index}, labelled {label}, read as {(label + 1) % 10}" in shown
     assert all(attributes.get("aria-label") for attributes in page.all("svg"))
     assert len(page.all("svg")) == len(page.all("figure")) == len(page.all("figcaption")) == 6
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (None, "Nobody kept what it was trained on"),
+        (0, "It was trained on none of these digits"),
+        (9, "The 9 images that it was trained on are left out."),
+        (300, "It was trained on all of these images"),
+    ],
+)
+def test_the_report_says_whether_the_doubts_are_fair(few, tmp_path, known, words):
+    hashes = None if known is None else np.append(pixel_hashes(few.images[:known]), np.uint64(1))
+    evaluate(FakeModel(answers(few.labels, [20]), hashes=hashes), few, output=tmp_path)
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    assert words in page.text
+    shown = [attributes["alt"] for attributes in page.all("img")]
+    suspected = f"digit 20, labelled {few.labels[20]}, perhaps {(few.labels[20] + 1) % 10}"
+    assert (suspected in shown) == (known != 300)
 
 
 def test_the_report_says_what_was_measured_and_escapes_names(page):
@@ -426,3 +470,76 @@ def test_one_digit_is_enough_for_a_report(few, tmp_path):
 )
 def test_a_percentage_is_never_rounded_to_all_or_nothing(share, text):
     assert percent(share) == text
+
+
+# The search of a run
+
+
+def entry(number, state, accuracy, **settings):
+    judged = {} if accuracy is None else {"accuracy": accuracy, "loss": 0.1}
+    reason = {"reason": "too <large>"} if state == "impossible" else {}
+    told = {"learning_rate": 0.00123456, "batch": 64, "augmentation": "affine"} | settings
+    times = {"epochs": 1.0, "seconds": 12.34}
+    return {"trial": number, "state": state, **reason, "validation": judged, **times, "settings": told}
+
+
+TRIALS = [
+    entry(1, "complete", 0.9668, augmentation="none"),
+    entry(2, "impossible", None),
+    entry(3, "complete", 0.9756, batch=128),
+    entry(4, "stopped early", 0.9478),
+    entry(5, "complete", 0.97),
+]
+
+
+def searched(run, trials, *, best, wanted=5):
+    space = {"learning_rate": {"low": 1e-4, "high": 0.03, "log": True}, "batch": [64, 128], "augmentation": ["none"]}
+    record = {"trials_wanted": wanted, "epochs_a_trial": 2.0, "judged_by": "errors", "space": space}
+    (run / "search.json").write_text(json.dumps(record | {"best": best, "trials": trials}))
+
+
+def page_of(run, few):
+    evaluate(FakeModel(answers(few.labels, [1]), folder=run), few)
+    return Page((run / "report.html").read_text("utf-8"))
+
+
+def test_a_run_that_was_searched_shows_its_trials_and_what_was_chosen(few, run):
+    plain = page_of(run, few)
+    assert "search" not in [attributes.get("id") for attributes in plain.all("section")]
+    searched(run, TRIALS, best=3)
+    page = page_of(run, few)
+    assert len(page.all("svg")) == len(plain.all("svg")) + 1
+    assert "5 trials of 2 epochs looked for better settings" in page.text
+    chosen = (
+        "Chosen were those of trial 3, learning_rate 0.00123, batch 128, augmentation affine: 97.56 % right, against"
+    )
+    assert f"{chosen} 96.68 % with those that it began with." in page.text
+    assert "3, chosen97.56 %10.00123128affine12.3" in page.text
+    assert "1, stopped" in page.text
+    assert "impossible: too <large>" in page.text
+
+
+def test_a_search_that_found_nothing_better_says_so(few, run):
+    searched(run, TRIALS[:2], best=1)
+    text = page_of(run, few).text
+    assert "The settings that it began with were not beaten: 96.68 % right." in text
+    assert "2 of 5 trials of 2 epochs" in text
+
+
+@pytest.mark.parametrize("trials", [[], [TRIALS[1]], [TRIALS[3]]], ids=["none", "impossible", "stopped"])
+def test_a_search_in_which_nothing_was_finished_is_shown_too(few, run, trials):
+    searched(run, trials, best=None)
+    assert "None of them could be trained to its end." in page_of(run, few).text
+
+
+def test_trials_without_errors_can_be_drawn(few, run):
+    searched(run, [entry(1, "complete", 1.0), entry(2, "complete", 1.0)], best=1)
+    assert "not beaten: 100.00 % right" in page_of(run, few).text
+
+
+@pytest.mark.parametrize("text", ["[", "[]", "{}", '{"trials": [{"trial": 1}]}', '{"trials": [3]}'])
+def test_a_search_that_cannot_be_read_costs_only_its_section(few, run, text):
+    (run / "search.json").write_text(text)
+    page = page_of(run, few)
+    assert "search.json is there, but is not one that train writes." in page.text
+    assert "How it learnt" in page.text

@@ -106,6 +106,7 @@ def train(
 @click.option("--quick", is_flag=True, help="A dozen techniques, up to 4,000 digits: under two minutes.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted comparison in -o, or widen it.")
 @click.option("--ray", metavar="ADDRESS", help="Run on the Ray cluster at this address.")
+@click.option("--doubt", is_flag=True, help="Also show which labels to learn from are in doubt: five short trainings.")
 @shared()
 def compare(
     source: str,
@@ -117,6 +118,7 @@ def compare(
     quick: bool,
     resume: bool,
     ray: str | None,
+    doubt: bool,
     threads: int | None,
     quiet: bool,
     as_json: bool,
@@ -145,6 +147,7 @@ def compare(
         quick=quick,
         resume=resume,
         ray=ray,
+        doubt=doubt,
         threads=threads,
         say=say,
         progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),

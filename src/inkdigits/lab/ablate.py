@@ -20,9 +20,10 @@ from ..digits.dataset import Digits, data_hash
 from ..digits.files import write_whole
 from ..errors import InputError
 from .ablation import Ablation, ablation_of
+from .cluster import join_ray
 from .ledger import REPORT, RESULTS, Ledger, earlier_config
 from .report import need_libraries
-from .running import LEAST_SIZE, Source, digits_of, join_ray, run_tasks
+from .running import LEAST_SIZE, Source, digits_of, run_tasks
 from .study import MOST_EPOCHS, PARTS, Study, plan_study
 
 SEEDS = 5  # fewer give intervals too wide to say anything
@@ -69,7 +70,8 @@ def ablate(
     if ray is not None:
         join_ray(ray)
     earlier = earlier_config(folder, "ablate", resume)
-    train, held = digits_of(source, test)
+    digits = digits_of(source, test)
+    train, held = digits.train, digits.test
     data = {"train": data_hash(train), "test": data_hash(held)}
     if resume and earlier["data"] != data:
         raise InputError(folder, "began with other digits", mend="give the same ones, or leave --resume out")

@@ -21,11 +21,15 @@ from ..digits.dataset import Digits, data_hash
 from ..digits.files import write_whole
 from ..errors import InputError
 from .classic import TECHNIQUES
-from .comparison import Comparison, pairs_of, standings_of, verdict_of
+from .cluster import join_ray
+from .comparison import Comparison, jury_of, pairs_of, standings_of, verdict_of, votes_of
+from .doubt import doubts_of
+from .evaluation import contested_in
+from .folds import labels_to_fold, out_of_fold
 from .ledger import REPORT, RESULTS, Ledger, earlier_config
 from .networks import DEFAULT_NETWORKS, network_names
 from .report import need_libraries
-from .running import LEAST_SIZE, Source, digits_of, join_ray, run_tasks
+from .running import LEAST_SIZE, Material, Source, digits_of, run_tasks
 from .trial import Task
 
 SIZES = (500, 2_000, 8_000, 30_000, 60_000)  # about four times as many each, and once twice as many
@@ -52,6 +56,7 @@ def compare(
     quick: bool = False,
     resume: bool = False,
     ray: str | None = None,
+    doubt: bool = False,
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
@@ -70,6 +75,7 @@ def compare(
     quick: few techniques and sizes, less than two minutes on two cores; what is given beside it counts.
     resume: go on with the comparison in `output`; what is given may widen it.
     ray: address of a Ray cluster that runs the trials, in place of processes on this machine.
+    doubt: also look for doubtful labels among the digits to learn from, by five trainings of the quickest network.
     threads: how many trials run at a time, one core each; as many as there are cores unless given.
     say, progress: where talk goes, and whether to draw a progress bar on stderr.
 
@@ -78,11 +84,16 @@ def compare(
     """
     folder = Path(output)
     need_libraries("compare", "sklearn", "scipy", "matplotlib")
+    if doubt:
+        need_libraries("--doubt", "torch", "onnx")
     if ray is not None:
         join_ray(ray)
     earlier = earlier_config(folder, "compare", resume)
     names = _names(techniques, earlier.get("techniques"), quick)
-    train, held = digits_of(source, test)
+    digits = digits_of(source, test)
+    train, held = digits.train, digits.test
+    if doubt:
+        labels_to_fold(digits.whole)
     data = {"train": data_hash(train), "test": data_hash(held)}
     if resume and earlier["data"] != data:
         raise InputError(folder, "began with other digits", mend="give the same ones, or leave --resume out")
@@ -106,30 +117,32 @@ def compare(
     ledger = Ledger.opened(folder, config, resume)
     tasks = _tasks(names, wanted, count, seconds)
     run_tasks(tasks, ledger, train, held, ray is not None, threads or os.cpu_count() or 1, say, progress)
-    return _conclude(folder, config, ledger, train, held)
+    if doubt and ledger.folds is None:
+        say(f"looking for doubtful labels among {len(digits.whole):,} digits")
+        ledger.add_folds(out_of_fold(digits.whole, threads=threads, say=say))
+    return _conclude(folder, config, ledger, digits)
 
 
-def _conclude(folder: Path, config: dict[str, Any], ledger: Ledger, train: Digits, held: Digits) -> Comparison:
+def _conclude(folder: Path, config: dict[str, Any], ledger: Ledger, digits: Material) -> Comparison:
     """The comparison with its verdict and its report."""
     from .compare_report import comparison_report
 
     order = {name: place for place, name in enumerate(config["techniques"])}
     trials = sorted(ledger.trials.values(), key=lambda t: (order.get(t.technique, len(order)), t.size, t.seed))
     standings = standings_of(trials)
-    neighbours, with_best = (
-        pairs_of(standings, trials, ledger.answers, held.need_labels("measure"))
-        if standings
-        else (
-            (),
-            (),
-        )
-    )
+    labels = digits.test.need_labels("measure")
+    neighbours, with_best = pairs_of(standings, trials, ledger.answers, labels) if standings else ((), ())
+    votes = votes_of(jury_of(standings), trials, ledger.answers)
     found = Comparison(
-        config["source"], len(train), len(held), tuple(config["sizes"]), config["seeds"], config["budget"],
-        tuple(trials), standings, neighbours, with_best, verdict_of(standings, with_best, trials),
+        config["source"], len(digits.train), len(digits.test), tuple(config["sizes"]), config["seeds"],
+        config["budget"], tuple(trials), standings, neighbours, with_best, verdict_of(standings, with_best, trials),
         folder / RESULTS, folder / REPORT,
+        None if votes is None else doubts_of(votes, labels, contested=contested_in(digits.test), rows=digits.rows),
+        None if ledger.folds is None else doubts_of(ledger.folds, digits.whole.need_labels("doubt")),
     )  # fmt: skip
-    page = comparison_report(found)
+    # Doubtful digits are called by their rows, so they are looked up where these count from.
+    asked = digits.test if digits.rows is None else digits.whole
+    page = comparison_report(found, tested=asked.images, folded=digits.whole.images)
     with write_whole(folder / REPORT) as path:
         path.write_bytes(page.encode("utf-8", errors="replace"))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..digits.dataset import Images
 from .classic import TECHNIQUES
 from .compare_figures import data_figure, time_figure, worth_drawing
 from .comparison import (
@@ -18,20 +19,23 @@ from .comparison import (
     curves_of,
     errors_left_by_doubling,
     finished,
+    jury_of,
     listed,
     spoken_bytes,
     spoken_seconds,
 )
+from .doubt_report import doubt_gallery, doubt_words
+from .folds import FOLDS, NET, TARGET
 from .networks import about_network
 from .report import Section, counted, page, percent, plot, prose, settings, side_by_side, table, terms
 
 
-def comparison_report(found: Comparison) -> str:
-    """The page as HTML."""
+def comparison_report(found: Comparison, *, tested: Images, folded: Images) -> str:
+    """The page as HTML. tested, folded: the images that the doubtful digits of each kind are counted in."""
     parts = []
     if found.standings:
         parts += [_table(found), _pictures(found), _sizes(found)]
-    parts += filter(None, [_unplanned(found)])
+    parts += filter(None, [_test_doubt(found, tested), _label_doubt(found, folded), _unplanned(found)])
     parts += [_techniques(found), _how(found)]
     return page(f"{counted(_tried(found), 'technique')} on {found.source}", lead=_lead(found), sections=parts)
 
@@ -158,6 +162,34 @@ def _sizes(found: Comparison) -> Section:
     head = ["technique", *(f"{size:,}" for size in sizes), "errors a doubling takes"]
     caption = "Accuracy by the number of training digits. A dash: not tried, stopped or failed."
     return Section("sizes", "Accuracy by size", table(head, rows, caption=caption))
+
+
+def _test_doubt(found: Comparison, images: Images) -> Section | None:
+    if found.test_doubt is None:
+        return None
+    jury = jury_of(found.standings)
+    origin = (
+        f"None of the techniques learnt from the test digits, so where the best {len(jury)} ("
+        f"{listed([line.technique for line in jury])}) agree on another digit than the label, that may be wrong. They "
+        "learnt from the same digits, though, and may share their mistakes; the share that says so stands for its "
+        "probability."
+    )
+    tiles = doubt_gallery(
+        found.test_doubt, images, said=lambda doubt: f"{doubt.probability * len(jury):.3g} of {len(jury)}"
+    )
+    return Section("test-doubt", "Test labels in doubt", doubt_words(found.test_doubt, origin=origin) + tiles)
+
+
+def _label_doubt(found: Comparison, images: Images) -> Section | None:
+    if found.label_doubt is None:
+        return None
+    origin = (
+        f"The {found.label_doubt.n:,} digits were cut into {FOLDS} parts, each answered by a network that learnt from "
+        f"the others ({NET}, the preset for {TARGET} %)."
+    )
+    words = doubt_words(found.label_doubt, origin=origin)
+    heading = "Training labels in doubt" if found.label_doubt.n == found.n_train else "All labels in doubt"
+    return Section("doubt", heading, words + doubt_gallery(found.label_doubt, images))
 
 
 def _unplanned(found: Comparison) -> Section | None:

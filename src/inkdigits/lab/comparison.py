@@ -17,15 +17,19 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..digits.dataset import Labels
+from ..digits.dataset import CLASSES, Labels
 from ..measure import McNemar, mcnemar, wilson_interval
+from .doubt import Doubts
 from .report import counted, percent
 from .score import rounded
 from .trial import Trial
 
 SURE = 0.05  # p below which two techniques are said to differ
 SHORT = 10.0  # seconds of training that "fast" may take
+ABLE = 0.5  # accuracy above which a technique is more than a guess
+JURY, LEAST_JURY = 7, 3  # how many of the best are asked whether they doubt a test label
 GOOD = 0.98  # accuracy from which the smallest and the quickest are named; lower where nothing reaches it
 
 
@@ -79,6 +83,8 @@ class Comparison:
     trials: the rows of results.csv; standings: a line for each technique, the best first.
     pairs: neighbours among the standings; with_best: each technique but the best against the best.
     verdict: sentences computed from these; results, report: the files.
+    test_doubt: the test labels that the best techniques agree against, None where there are too few of those.
+    label_doubt: the doubtful labels among the digits to learn from, None unless they were asked for.
     """
 
     source: str
@@ -94,6 +100,8 @@ class Comparison:
     verdict: tuple[str, ...]
     results: Path
     report: Path
+    test_doubt: Doubts | None = None
+    label_doubt: Doubts | None = None
 
     def text(self) -> str:
         """What the command prints: a table, then the verdict."""
@@ -105,7 +113,9 @@ class Comparison:
             f"{spoken_bytes(line.model_bytes):>9}"
             for line in self.standings
         ]
-        return "\n".join([head, *rows, *self.verdict, f"figures: {self.report}"])
+        doubt = self.label_doubt
+        doubtful = [f"Labels in doubt: {doubt.flagged:,} of {doubt.n:,} digits to learn from."] if doubt else []
+        return "\n".join([head, *rows, *self.verdict, *doubtful, f"figures: {self.report}"])
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON: the standings, the tests and the verdict; every trial is in results.csv."""
@@ -127,6 +137,8 @@ class Comparison:
             "neighbours": pairs[0],
             "with_best": pairs[1],
             "verdict": list(self.verdict),
+            "test_doubt": self.test_doubt and self.test_doubt.as_dict(),
+            "label_doubt": self.label_doubt and self.label_doubt.as_dict(),
             "results": str(self.results),
             "report": str(self.report),
         }
@@ -197,6 +209,29 @@ def pairs_of(
     neighbours = (pair(*two) for two in pairwise(standings))
     with_best = (pair(standings[0], line) for line in standings[1:])
     return tuple(filter(None, neighbours)), tuple(filter(None, with_best))
+
+
+def jury_of(standings: Sequence[Standing]) -> list[Standing]:
+    """The best techniques, whose agreement against a label counts; none where fewer than LEAST_JURY are able."""
+    able = [line for line in standings if line.accuracy > ABLE][:JURY]
+    return able if len(able) >= LEAST_JURY else []
+
+
+def votes_of(
+    jury: Sequence[Standing], trials: Sequence[Trial], answers: Mapping[str, Labels]
+) -> NDArray[np.float64] | None:
+    """For each test digit the share (n_test, 10) of the jury that gave each answer, the seeds of a technique averaged.
+
+    These stand for probabilities, which not every technique has. None where the answers of one are missing.
+    """
+    shares = []
+    for line in jury:
+        own = [t for t in finished(trials) if (t.technique, t.size) == (line.technique, line.size)]
+        said = [answers[trial.key] for trial in own if trial.key in answers]
+        if not said:
+            return None
+        shares.append(np.mean([np.eye(CLASSES)[each] for each in said], axis=0))
+    return np.asarray(np.mean(shares, axis=0)) if shares else None
 
 
 def curves_of(trials: Sequence[Trial]) -> dict[str, list[tuple[int, float]]]:
@@ -282,7 +317,7 @@ def _best_within(standings: Sequence[Standing]) -> str:
 
 def _doubling(standings: Sequence[Standing], trials: Sequence[Trial]) -> str:
     # The guesses learn nothing from more digits, so they would only blur what the others do.
-    able = {line.technique for line in standings if line.accuracy > 0.5}
+    able = {line.technique for line in standings if line.accuracy > ABLE}
     curves = {name: curve for name, curve in curves_of(trials).items() if name in able}
     left = {name: share for name, curve in curves.items() if (share := errors_left_by_doubling(curve)) is not None}
     if len(left) < 2:

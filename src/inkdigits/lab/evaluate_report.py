@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..digits.dataset import Digits
 from ..measure import RiskCoverage
+from .doubt_report import doubt_gallery, doubt_words
 from .evaluation import HUMAN_LEVEL, Answer, Evaluation
 from .figures import (
     accuracy_figure,
@@ -41,6 +42,7 @@ from .report import (
     subheading,
     table,
 )
+from .search_report import search_section
 from .shift_report import shift_section
 
 MOST_TILES = 120  # a page of more is neither read nor printed
@@ -51,14 +53,15 @@ HISTORY = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validati
 
 
 def evaluation_report(evaluation: Evaluation, digits: Digits, run: Path | None) -> str:
-    """The page as HTML. `run` is the run folder, whose `history.csv` and `config.json` are shown where they exist."""
-    parts = [_wrong(evaluation, digits), _least_sure(evaluation, digits), _classes(evaluation), _sureness(evaluation)]
+    """The page as HTML. `run` is the run folder, of which `search.json`, `history.csv` and `config.json` are shown."""
+    parts = [_wrong(evaluation, digits), _least_sure(evaluation, digits), _doubt(evaluation, digits)]
+    parts += [_classes(evaluation), _sureness(evaluation)]
     if evaluation.shift:
         parts.append(shift_section(evaluation.shift))
     if evaluation.against:
         parts.append(_comparison(evaluation, digits))
     if run is not None:
-        parts += filter(None, (_learning(run), _settings(run)))
+        parts += filter(None, (search_section(run), _learning(run), _settings(run)))
     title = f"{evaluation.model} on {evaluation.source}"
     return page(title, lead=_lead(evaluation), sections=parts)
 
@@ -156,6 +159,21 @@ def _least_sure(found: Evaluation, digits: Digits) -> Section:
     )
     tiles = gallery((_tile(answer, digits) for answer in found.least_sure), kind="calm")
     return Section("least-sure", "Right, but least sure", intro + tiles)
+
+
+def _doubt(found: Evaluation, digits: Digits) -> Section:
+    doubts = found.label_doubt
+    if doubts is None:
+        words = prose("It was trained on all of these images, and a model does not doubt labels that it has learnt.")
+        return Section("doubt", "Labels in doubt", words)
+    if found.overlap is None:
+        origin = "Nobody kept what it was trained on; of digits that it has learnt it would have no doubts."
+    elif doubts.left_out:
+        origin = f"The {counted(doubts.left_out, 'image')} that it was trained on are left out."
+    else:
+        origin = "It was trained on none of these digits, so that what it says can be held against their labels."
+    intro = doubt_words(doubts, origin=origin)
+    return Section("doubt", "Labels in doubt", intro + doubt_gallery(doubts, digits.images))
 
 
 def _tile(answer: Answer, digits: Digits) -> Tile:

@@ -23,6 +23,7 @@ from ..digits.dataset import CLASSES, Digits, Labels, overlap
 from ..digits.formats import load_digits
 from ..digits.mnist import CONTESTED_LABELS, NO_CONSENSUS
 from ..reader.model import Model, Predictions
+from .doubt import Doubts, doubts_of
 from .report import percent
 from .score import Mask, Refusal, Score, refusal_of, rounded, score_of
 from .shift import Shift
@@ -79,8 +80,8 @@ class Evaluation:
 
     The fields that depend on something are None without it: `without_contested` and `halves` (MNIST's test part, told
     by its pixels), `refusal` (a novelty threshold), `overlap` (the hashes of the training images), `without_overlap`
-    (some overlap, and something left), `input_scale` (a foreign model), `against` (a second model), `shift` (it was
-    asked for), `metrics` and `report` (files were written).
+    (some overlap, and something left), `label_doubt` (a digit that it was not trained on), `input_scale` (a foreign
+    model), `against` (a second model), `shift` (it was asked for), `metrics` and `report` (files were written).
     """
 
     model: str
@@ -98,6 +99,7 @@ class Evaluation:
     refusal: Refusal | None
     wrong: tuple[Answer, ...]
     least_sure: tuple[Answer, ...]
+    label_doubt: Doubts | None = None
     input_scale: str | None = None
     against: Comparison | None = None
     shift: Shift | None = None
@@ -185,6 +187,7 @@ class Evaluation:
         }
         found["wrong"] = [answer.as_dict() for answer in self.wrong]
         found["least_sure"] = [answer.as_dict() for answer in self.least_sure]
+        found["label_doubt"] = self.label_doubt and self.label_doubt.as_dict()
         return found
 
     def text(self) -> str:
@@ -260,7 +263,7 @@ def measure_answers(digits: Digits, predictions: Predictions, model: Model) -> E
     labels, said = digits.need_labels("measure against"), predictions.labels
     right = said == labels
     confidence = predictions.confidence.astype(np.float64)
-    contested = _contested(digits)
+    contested = contested_in(digits)
     seen = _seen_in_training(digits, model)
     return Evaluation(
         model=model.name,
@@ -279,6 +282,9 @@ def measure_answers(digits: Digits, predictions: Predictions, model: Model) -> E
         input_scale=model.input_scale,
         wrong=_answers(np.flatnonzero(~right), labels, predictions, contested, surest_first=True),
         least_sure=_answers(_least_sure(right, confidence), labels, predictions, contested, surest_first=False),
+        label_doubt=None
+        if seen is not None and seen.all()
+        else doubts_of(predictions.probabilities, labels, seen=seen, contested=contested),
     )
 
 
@@ -312,7 +318,7 @@ def add_comparison(
         unseen=unseen,
         mended=tuple(answer for answer in evaluation.wrong if second_right[answer.index]),
         broken=_answers(
-            np.flatnonzero(first_right & ~second_right), labels, second, _contested(digits), surest_first=True
+            np.flatnonzero(first_right & ~second_right), labels, second, contested_in(digits), surest_first=True
         ),
     )
     return replace(evaluation, against=comparison)
@@ -325,7 +331,8 @@ def is_mnist_test(digits: Digits) -> bool:
     return np.array_equal(digits.images, load_digits("mnist", part="test").images)
 
 
-def _contested(digits: Digits) -> Mask:
+def contested_in(digits: Digits) -> Mask:
+    """Which of the digits (N,) are those of MNIST's test part on whose label people do not agree."""
     contested = np.zeros(len(digits), bool)
     if is_mnist_test(digits):
         contested[[*CONTESTED_LABELS, *NO_CONSENSUS]] = True

@@ -14,8 +14,10 @@ import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..digits.dataset import Labels
 from ..digits.files import names_in, refuse_others, unwritable, write_whole
@@ -23,7 +25,10 @@ from ..errors import InputError
 from .trial import COLUMNS, Task, Trial
 
 CONFIG, RESULTS, PREDICTIONS, REPORT = "config.json", "results.csv", "predictions.npz", "report.html"
-FILES = {CONFIG, RESULTS, PREDICTIONS, REPORT}
+FOLDS = "out-of-fold.npz"  # of a comparison's --doubt
+FILES = {CONFIG, RESULTS, PREDICTIONS, FOLDS, REPORT}
+
+Floats = NDArray[np.float32]
 
 
 def earlier_config(folder: Path, verb: str, resume: bool) -> dict[str, Any]:
@@ -56,15 +61,21 @@ def _read_config(path: Path, verb: str) -> dict[str, Any] | None:
 
 
 class Ledger:
-    """results.csv and predictions.npz of a folder: both whole at any time, the answers never behind the rows."""
+    """The results of a folder, each file whole at any time; predictions.npz is never behind the rows of results.csv.
 
-    def __init__(self, folder: Path, trials: dict[str, Trial], answers: dict[str, Labels]) -> None:
-        self.folder, self.trials, self.answers = folder, trials, answers
+    trials, answers: by `Trial.key`. folds: probabilities (N, 10) of `folds.out_of_fold`, None unless they were made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.trials: dict[str, Trial] = {}
+        self.answers: dict[str, Labels] = {}
+        self.folds: Floats | None = None
 
     @classmethod
     def opened(cls, folder: Path, config: dict[str, Any], resume: bool) -> Ledger:
         """The ledger of earlier results to go on with, or a new one, its folder made and its config written."""
-        ledger = cls(folder, {}, {})
+        ledger = cls(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if resume:
@@ -87,7 +98,10 @@ class Ledger:
             if (self.folder / PREDICTIONS).exists():
                 with np.load(self.folder / PREDICTIONS, allow_pickle=False) as arrays:
                     self.answers = {name: arrays[name] for name in arrays.files if name in self.trials}
-        except (ValueError, KeyError, TypeError) as error:
+            if (self.folder / FOLDS).exists():
+                with np.load(self.folder / FOLDS, allow_pickle=False) as arrays:
+                    self.folds = arrays["probabilities"]
+        except (ValueError, KeyError, TypeError, BadZipFile) as error:
             what, mend = "not earlier results", "start again without --resume"
             raise InputError(self.folder, what, found=str(error), mend=mend) from error
 
@@ -105,6 +119,12 @@ class Ledger:
         writer.writerows(each.cells() for each in self.trials.values())
         with write_whole(self.folder / RESULTS) as path:
             path.write_bytes(text.getvalue().encode("utf-8", errors="replace"))
+
+    def add_folds(self, probabilities: Floats) -> None:
+        """The out-of-fold probabilities."""
+        self.folds = probabilities
+        with write_whole(self.folder / FOLDS) as path, path.open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, probabilities=probabilities)
 
     def settles(self, task: Task) -> bool:
         """Whether there is nothing left to try: it was done, or stopped although it had no less time."""

@@ -11,12 +11,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from ..digits.dataset import Digits, Labels
+import numpy as np
+from numpy.typing import NDArray
+
+from ..digits.dataset import Digits, Labels, split_by_class
 from ..digits.formats import load_parts
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError
 from .comparison import spoken_seconds
 from .ledger import Ledger
 from .report import percent
@@ -29,7 +33,21 @@ SPLIT_SEED = 0  # … always the same ones
 Source = str | os.PathLike[str] | Digits
 
 
-def digits_of(source: Source, test: Digits | None) -> tuple[Digits, Digits]:
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The digits of a comparison or an ablation.
+
+    train, test: to learn from, to measure on. whole: those that `doubt` looks at: the training part, or all of a source
+    that has no parts. rows: where in `whole` the test digits are, None if they are a part of their own.
+    """
+
+    train: Digits
+    test: Digits
+    whole: Digits
+    rows: NDArray[np.intp] | None = None
+
+
+def digits_of(source: Source, test: Digits | None) -> Material:
     """The digits to learn from, and those to measure on: the parts of the source, or `test` in place of its second.
 
     Of a source without a test part a sixth is set aside, class by class. Raises InputError for unlabelled or too few
@@ -40,16 +58,20 @@ def digits_of(source: Source, test: Digits | None) -> tuple[Digits, Digits]:
         part.need_labels("learn from")
     if test is not None:
         test.need_labels("learn from")
-        return parts["train"] if "train" in parts else next(iter(parts.values())), test
+        train = parts["train"] if "train" in parts else next(iter(parts.values()))
+        return Material(train, test, train)
     if len(parts) > 1:
-        return parts["train"], parts["test"]
+        return Material(parts["train"], parts["test"], parts["train"])
     whole = next(iter(parts.values()))
     if len(whole) < LEAST_SIZE:
         expected = f"at least {LEAST_SIZE} digits"
         raise InputError(
             whole.source, "too few to learn from and to measure on", expected=expected, found=f"{len(whole):,}"
         )
-    return whole.split(len(whole) // TEST_SHARE, seed=SPLIT_SEED)
+    share = len(whole) // TEST_SHARE
+    train, held = whole.split(share, seed=SPLIT_SEED)
+    _, rows = split_by_class(whole.need_labels("learn from"), share, seed=SPLIT_SEED)
+    return Material(train, held, whole, rows)
 
 
 def parse_list(text: str) -> list[str]:
@@ -179,20 +201,3 @@ def time_left(waiting: Sequence[Task], trials: Sequence[Trial], jobs: int, elaps
         others = fmean(rates) if rates else elapsed
         work += sum(guess(task, others) for task in waiting if task.size == size)
     return work / max(1, min(jobs, len(waiting)))
-
-
-def join_ray(address: str) -> None:
-    """Make joblib know the Ray cluster at `address`. MissingExtraError without Ray, InputError without a cluster."""
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("--ray", "scale") from error
-    try:
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(
-            f"--ray {address}", "no cluster to join", expected="its address, or auto", found=found
-        ) from error
-    register_ray()

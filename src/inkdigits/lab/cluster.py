@@ -1,0 +1,69 @@
+"""Joins a Ray cluster, so that joblib hands trials to it; what cannot be reached is found out at once.
+
+Left to itself Ray tries for minutes where nobody answers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+from ..errors import InputError, MissingExtraError
+
+PATIENCE = 3.0  # seconds for a connection, and for what is said on it; within a network it takes thousandths
+# How gRPC begins: HTTP/2's preface and empty settings, which the other side answers with its own (RFC 9113, 3.4).
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+FRAME_KIND, SETTINGS = 3, 4  # where a frame says what it is, and that it is settings
+CLIENT_PORT = 10_001  # where `ray://HOST` means, if it names none
+EXPECTED = "HOST:PORT as `ray start --head` prints it, or auto"
+
+
+def join_ray(address: str) -> None:
+    """Make joblib know the Ray cluster at `address`. MissingExtraError without Ray, InputError without a cluster."""
+    if find_spec("ray") is None:
+        raise MissingExtraError("--ray", "scale")
+    probe(address)  # before the import, which takes seconds
+    import ray
+    from ray.util.joblib import register_ray
+
+    try:
+        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(f"--ray {address}", "no cluster to join", expected=EXPECTED, found=found) from error
+    register_ray()
+
+
+def probe(address: str) -> None:
+    """InputError unless a cluster's `address` is well-formed and somebody there speaks gRPC, as Ray's heads do.
+
+    `auto` is Ray's to find. With TLS, which Ray is told of by RAY_USE_TLS, it is enough that somebody listens.
+    """
+    where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    if where == "auto":
+        return
+    try:
+        with socket.create_connection(_host_and_port(where, address), timeout=PATIENCE) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") in ("", "0"):
+                connection.sendall(GREETING)
+                answer = connection.recv(FRAME_KIND + 1, socket.MSG_WAITALL)
+                if answer[FRAME_KIND:] != bytes([SETTINGS]):
+                    raise ConnectionError("something else than Ray")
+    except (OSError, UnicodeError) as error:
+        found = "no answer" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
+        raise InputError(f"--ray {address}", "no cluster to join", expected=EXPECTED, found=found) from error
+
+
+def _host_and_port(where: str, address: str) -> tuple[str, int]:
+    """The two parts of `HOST:PORT` or `ray://HOST[:PORT]`."""
+    is_client = where.startswith("ray://")
+    try:
+        parts = urlsplit(where if is_client else f"//{where}")
+        host, port = parts.hostname, parts.port or (CLIENT_PORT if is_client else None)
+    except ValueError:
+        host, port = None, None
+    if not host or not port:
+        raise InputError(f"--ray {address}", "no address of a cluster", expected=EXPECTED, found=where)
+    return host, port

@@ -1,0 +1,106 @@
+"""The address of a cluster is tried before Ray is asked, which would wait for minutes. Nothing here needs Ray."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from inkdigits.errors import InputError
+from inkdigits.lab import cluster
+from inkdigits.lab.cluster import GREETING, probe
+
+
+@contextmanager
+def listener(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Somebody on this machine who answers one connection; gives the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+def heads(connection: socket.socket) -> None:
+    """As gRPC begins: settings, once it is greeted."""
+    assert connection.recv(len(GREETING), socket.MSG_WAITALL) == GREETING
+    connection.sendall(bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]))
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    for name in ("RAY_ADDRESS", "RAY_USE_TLS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "localhost:{}", "ray://127.0.0.1:{}"])
+def test_a_head_that_answers_is_taken(form: str) -> None:
+    with listener(heads) as port:
+        probe(form.format(port))
+
+
+def test_auto_is_left_to_ray_unless_the_environment_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe("auto")
+    with listener(heads) as port:
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        probe("auto")
+    with pytest.raises(InputError, match="--ray auto: no cluster to join"):
+        probe("auto")
+
+
+@pytest.mark.parametrize(
+    "address", ["", "cluster", "cluster:", "cluster:port", "cluster:99999", ":6379", "http://a:80"]
+)
+def test_what_is_no_address_is_said_to_be_none(address: str) -> None:
+    with pytest.raises(InputError, match="no address of a cluster, expected HOST:PORT"):
+        probe(address)
+
+
+def test_a_closed_port_is_found_out_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises(InputError, match=rf"--ray 127\.0\.0\.1:{port}: no cluster to join.*found Connection refused"):
+        probe(f"127.0.0.1:{port}")
+    assert time.monotonic() - began < 5
+
+
+def test_a_host_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
+    with pytest.raises(InputError, match=r"--ray nosuch:6379: no cluster to join.*found Name or service not known"):
+        probe("nosuch:6379")
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (lambda connection: connection.sendall(b"HTTP/1.0 400 Bad request\r\n\r\n"), "something else than Ray"),
+        (lambda connection: connection.recv(1) and None, "something else than Ray|Connection reset"),
+        (lambda connection: time.sleep(1), "no answer"),
+    ],
+    ids=["a web server", "one who hangs up", "one who says nothing"],
+)
+def test_somebody_else_at_the_port_is_not_waited_for(answer: Callable[[socket.socket], None], found: str) -> None:
+    with listener(answer) as port, pytest.raises(InputError, match=found):
+        probe(f"127.0.0.1:{port}")
+
+
+def test_with_tls_it_is_enough_that_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    with listener(lambda connection: None) as port:
+        probe(f"127.0.0.1:{port}")
