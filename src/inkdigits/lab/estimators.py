@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-from .preparation import Floats, blur, deskew, shifted, unit
+from .preparation import Floats, blur, deskew, shifted, slopes
 
 BLOCK = 200  # digits whose distances to all training digits are looked at together: 48 MB of float32 at 60,000
 FOUR = ((-1, 0), (1, 0), (0, -1), (0, 1))  # one pixel up, down, left, right
-EIGHT = (*FOUR, (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 class ShiftedNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -65,17 +64,6 @@ class ShiftedNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[votes.argmax(axis=1)])
 
 
-def slopes(images: NDArray[Any]) -> Floats:
-    """How ink rises downwards and to the right (Sobel's filter) in images (N, 28, 28): float32 (N, 2, 28, 28)."""
-    from scipy.ndimage import correlate1d
-
-    ink = unit(images)
-    # Not scipy's own sobel, which would also smooth from one image to the next.
-    smooth = (correlate1d(ink, (1, 2, 1), axis=axis, mode="constant") for axis in (2, 1))
-    rising = [correlate1d(each, (-1, 0, 1), axis=axis, mode="constant") for axis, each in enumerate(smooth, start=1)]
-    return np.stack(rising, axis=1)
-
-
 def distorted_distance(asked: Floats, known: Floats, reach: int) -> Floats:
     """From slopes (2, H, W) to those of each of (C, 2, H, W), every patch of three by three laid where it fits best.
 
@@ -103,18 +91,16 @@ class VirtualExamples(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     machine: a pipeline from digit images to a classifier with `support_` as its last step.
-    directions: 4 or 8 neighbours of a pixel.
     """
 
-    def __init__(self, machine: Any, *, directions: int = 8) -> None:
-        self.machine, self.directions = machine, directions
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
 
     def fit(self, images: NDArray[Any], labels: NDArray[Any]) -> VirtualExamples:
         first = clone(self.machine).fit(images, labels)
         support = first[-1].support_
         kept, names = np.asarray(images)[support], np.asarray(labels)[support]
-        moves = EIGHT if self.directions == 8 else FOUR
-        virtual = [kept, *(shifted(kept, down, right) for down, right in moves)]
+        virtual = [kept, *(shifted(kept, down, right) for down, right in FOUR)]
         self.machine_ = clone(self.machine).fit(np.concatenate(virtual), np.tile(names, len(virtual)))
         self.classes_ = self.machine_.classes_
         self.support_ = len(support)
