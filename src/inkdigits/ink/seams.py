@@ -19,6 +19,7 @@ from .shapes import Floats, Labels, Mask, as_pixels
 ROWS = 64  # height at which the outline is walked
 POINTS = 200  # of the outline at most
 ACROSS = 7  # points of a cut that have to lie in ink
+THINNEST = 0.11  # of the height: a thinner stroke counts as one so wide
 LONGEST = 4.0  # strokes' widths that a cut may cross
 CORNER = 0.7  # strokes' widths along the outline to both sides of a point, to see whether it turns inwards there
 INWARDS, OUTWARDS = 1.2, 0.5  # radians that count at most
@@ -56,7 +57,7 @@ def find_cuts(mask: Mask, stroke: float, least: float) -> list[Cut]:
     for strokes in loose:
         if before.any():
             sides.append((before.copy(), 0.0))
-        cuts = _cuts_through(strokes, max(stroke * scale, 1.0), least * scale)
+        cuts = _cuts_through(strokes, max(stroke * scale, THINNEST * ROWS), least * scale)
         sides += [(before | side, length) for side, length in cuts]
         before |= strokes
     sides = sorted(sides, key=lambda side: side[1])[:most]
