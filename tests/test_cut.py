@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -119,6 +121,74 @@ def test_a_cut_goes_where_the_ink_is_thin() -> None:
     assert thin.length <= 1.3
     ends = np.flatnonzero(np.diff((mask & thin.left)[15].astype(int)))
     assert 28 <= ends[-1] <= 45, "what lies on its left ends within the bridge"
+
+
+def test_digits_that_lean_into_one_another_are_parted_though_no_upright_cut_could() -> None:
+    canvas = np.zeros((2, 120, 200), np.uint8)
+    for layer, left in zip(canvas, (70, 120), strict=True):
+        cv2.ellipse(layer, (left, 60), (46, 17), -58, 0, 360, 1, 6)
+    cv2.line(canvas[1], (88, 60), (102, 60), 1, 5)
+    first, second = canvas > 0
+    layout = find_signs(inked(first | second, 6.0))
+    assert count(layout) == [1]
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    groups = parts.lines[0].groups
+    for whole in (first, second):
+        rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
+        box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+        assert min(np.abs(box - group.box).max() for group in groups) <= 4
+
+
+def test_what_was_bridged_over_a_gap_is_parted_at_the_gap() -> None:
+    mask = np.zeros((60, 60), np.bool_)
+    mask[5:55, 15:21] = mask[5:55, 23:29] = mask[5:11, 23:50] = True
+    layout = find_signs(inked(mask, 6.0))
+    assert count(layout) == [1]
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    assert {(15, 5, 21, 55), (23, 5, 50, 55)} <= {group.box for group in parts.lines[0].groups}
+
+
+def test_digits_that_touch_in_two_places_are_parted_through_the_loop_between_them() -> None:
+    canvas = np.zeros((2, 90, 140), np.uint8)
+    cv2.ellipse(canvas[0], (40, 45), (24, 34), 0, 0, 360, 1, 6)
+    cv2.polylines(
+        canvas[1], [np.array([[70, 22], [95, 12], [108, 28], [90, 44], [110, 60], [95, 78], [68, 68]])], False, 1, 6
+    )
+    first, second = canvas > 0
+    layout = find_signs(inked(first | second, 6.0))
+    assert count(layout) == [1]
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    widths = [(group.first, group.last + 1, group.width) for group in parts.lines[0].groups]
+    assert any(first == 0 and abs(width - 55) <= 8 for first, _, width in widths)
+    assert any(last == parts.lines[0].steps and abs(width - 46) <= 8 for _, last, width in widths)
+
+
+def test_a_very_wide_piece_has_no_more_cuts_than_can_be_kept() -> None:
+    mask = np.zeros((60, 750), np.bool_)
+    mask[28:32] = True
+    for left in range(0, 740, 30):
+        mask[5:55, left : left + 5] = True
+    layout = find_signs(inked(mask))
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    assert sum(part.area for part in parts.lines[0].pieces) == mask.sum()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_cut_leaves_strokes_on_both_sides_and_loses_none(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros((60 + 20 * seed, 150), np.uint8)
+    knots = rng.integers(5, canvas.shape[0] - 5, 12)
+    for here, (top, bottom) in enumerate(pairwise(knots)):
+        cv2.line(canvas, (10 + 11 * here, int(top)), (21 + 11 * here, int(bottom)), 1, 5)
+    mask = canvas > 0
+    for cut in find_cuts(mask, 5.0, 20):
+        assert not (cut.left & ~mask).any()
+        for side in (cut.left, mask & ~cut.left):
+            assert np.ptp(np.flatnonzero(side.any(axis=1))) >= 15
 
 
 def test_the_glyph_of_a_sign_holds_nothing_of_its_neighbours(few: Digits) -> None:

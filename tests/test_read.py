@@ -97,6 +97,19 @@ def test_what_does_not_matter_changes_nothing(change: str, reader: Reader, few: 
     assert reader.read(changed[change]()).text == text_of(few, *range(5))
 
 
+def test_digits_that_touch_in_one_place_are_read_one_by_one(reader: Reader, few: Digits) -> None:
+    read_right = []
+    for row in range(80):
+        left, right = (line_of(few.images[place : place + 1], apart=0) for place in (row, row + 1))
+        both = np.pad(left, ((0, 0), (0, right.shape[1]))), np.pad(right, ((0, 0), (left.shape[1], 0)))
+        while not (contact := np.minimum(*both) > 0.3).any():
+            both = both[0], np.roll(both[1], -1, axis=1)
+        if np.ptp(np.flatnonzero(contact.any(axis=1))) < 3 and contact.sum() < 5:
+            said = reader.read(on_paper(np.maximum(*both)), best_guess=True)
+            read_right.append(said.text == text_of(few, row, row + 1))
+    assert np.mean(read_right) >= 0.78
+
+
 def test_blank_paper_is_a_result_even_for_a_best_guess(reader: Reader) -> None:
     for level in (0, 128, 250):
         for options in ({}, {"one": True}, {"best_guess": True}):
