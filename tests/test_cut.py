@@ -14,7 +14,7 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.ink.cut import Layout, cut_apart, find_signs
 from inkdigits.ink.levels import Pixels
 from inkdigits.ink.light import Ink, find_ink
-from inkdigits.ink.seams import find_cuts
+from inkdigits.ink.seams import _extents, find_cuts
 
 
 def inked(mask: NDArray[np.bool_], stroke: float = 5.0) -> Ink:
@@ -189,6 +189,17 @@ def test_a_cut_leaves_strokes_on_both_sides_and_loses_none(seed: int) -> None:
         assert not (cut.left & ~mask).any()
         for side in (cut.left, mask & ~cut.left):
             assert np.ptp(np.flatnonzero(side.any(axis=1))) >= 15
+
+
+@pytest.mark.parametrize("count", [3, 8, 57])
+def test_the_height_of_a_way_along_an_outline_is_that_of_its_points(count: int) -> None:
+    heights = np.random.default_rng(count).uniform(0, 64, count).astype(np.float32)
+    first, last = (side.ravel() for side in np.indices((count, count)))
+    ways = [
+        np.take(heights, range(one, other + count * (other < one) + 1), mode="wrap")
+        for one, other in zip(first, last, strict=True)
+    ]
+    assert np.allclose(_extents(heights, first, last), [np.ptp(way) + 1 for way in ways])
 
 
 def test_the_glyph_of_a_sign_holds_nothing_of_its_neighbours(few: Digits) -> None:

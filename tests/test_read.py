@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError
+from inkdigits.ink.cut import find_signs
+from inkdigits.ink.light import find_ink
+from inkdigits.reader import choose
 from inkdigits.reader.choose import number_ends
 from inkdigits.reader.read import BLANK, NOT_A_DIGIT, REASONS, STRICTNESS, TURNED, UNSURE, Reader, Reading, read
 
@@ -108,6 +112,29 @@ def test_digits_that_touch_in_one_place_are_read_one_by_one(reader: Reader, few:
             said = reader.read(on_paper(np.maximum(*both)), best_guess=True)
             read_right.append(said.text == text_of(few, row, row + 1))
     assert np.mean(read_right) >= 0.78
+
+
+def test_what_the_model_is_not_shown_would_not_have_been_chosen(
+    reader: Reader, few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broad = np.ones((3, 3), np.uint8)
+    pages = [on_paper(cv2.dilate(line_of(few.images[row : row + 8], apart=0), broad)) for row in range(0, 80, 8)]
+    shown = Counter[str]()
+
+    def said(images: NDArray[np.uint8]) -> Any:
+        shown[mode] += len(images)
+        return reader.model.predict(images)
+
+    watched: Any = SimpleNamespace(predict=said)
+    found = {}
+    for mode in ("some", "all"):
+        if mode == "all":
+            monkeypatch.setattr(choose, "_promising", lambda count, groups, known, most: groups)
+        layouts = [find_signs(find_ink(page)) for page in pages]
+        found[mode] = [choose.choose_signs(layout, watched) for layout in layouts]
+    for some, every in zip(found["some"], found["all"], strict=True):
+        assert [[sign.group for sign in row] for row in some] == [[sign.group for sign in row] for row in every]
+    assert shown["some"] < 0.9 * shown["all"]
 
 
 def test_blank_paper_is_a_result_even_for_a_best_guess(reader: Reader) -> None:

@@ -112,17 +112,21 @@ def _necks(outline: NDArray[np.int32], small: Mask, stroke: float, least: float)
     """Pairs of points of an outline (n, 2) between which it may be cut: first, last and the cut's length, each (m,)."""
     points = outline.astype(np.float32)
     count = len(points)
-    distances = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2)) + 1
     turns = _turns(points, stroke)
-    corners = turns[:, None] + turns[None]
-    may = (distances <= LONGEST * stroke) | (np.minimum(turns[:, None], turns[None]) >= THROUGH_LOOP)
-    first, last = np.nonzero(np.triu(may & (corners >= LEAST_TURN), 2))
-    one, other = _extents(points[:, 1], first, last), _extents(points[:, 1], last, first)
-    sums = np.cumsum(points[:, 0], dtype=np.float64)
+    usable = np.flatnonzero(turns >= LEAST_TURN - INWARDS)  # others make no corner with any
+    x, y, turned = points[usable, 0], points[usable, 1], turns[usable]
+    apart = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
+    may = apart <= (LONGEST * stroke - 1) ** 2
+    may |= np.minimum(turned[:, None], turned) >= THROUGH_LOOP
+    may &= turned[:, None] + turned >= LEAST_TURN
+    first, last = (usable[side] for side in np.nonzero(np.triu(may, 1)))
     between = last - first
+    sums = np.cumsum(points[:, 0], dtype=np.float64)
     inner = (sums[last] - sums[first]) / between
     outer = (sums[-1] - sums[last] + sums[first]) / (count - between)
-    fits = (one >= least) & (other >= least) & (np.abs(inner - outer) >= ASIDE * ROWS)
+    fits = (between > 1) & (np.abs(inner - outer) >= ASIDE * ROWS)
+    first, last = first[fits], last[fits]
+    fits = (_extents(points[:, 1], first, last) >= least) & (_extents(points[:, 1], last, first) >= least)
     first, last = first[fits], last[fits]
     within = np.zeros(small.shape, np.uint8)
     cv2.fillPoly(within, [np.ascontiguousarray(outline)], 1)
@@ -130,21 +134,30 @@ def _necks(outline: NDArray[np.int32], small: Mask, stroke: float, least: float)
     across = np.rint(points[first] * (1 - shares) + points[last] * shares).astype(np.intp)
     inked = small[across[..., 1], across[..., 0]]
     inside = (inked | (within[across[..., 1], across[..., 0]] > 0)).all(axis=0)
-    crossed = distances[first, last] * inked.mean(axis=0) / stroke
-    lengths = np.asarray(crossed - TURN * corners[first, last], np.float32)
+    distances = np.sqrt(((points[first] - points[last]) ** 2).sum(axis=1)) + 1
+    crossed = distances * inked.mean(axis=0) / stroke
+    lengths = np.asarray(crossed - TURN * (turns[first] + turns[last]), np.float32)
     fits = inside & (crossed <= LONGEST) & (lengths <= WORST)
     return first[fits], last[fits], lengths[fits]
 
 
 def _extents(heights: Floats, first: Indices, last: Indices) -> Floats:
-    """How high the outline is on its way from the first point to the last, for each pair."""
+    """How high the outline is on its way from the first point to the last, for each pair.
+
+    The highest of a stretch is that of two stretches which cover it, each a power of two long.
+    """
     count = len(heights)
-    way = heights[(np.arange(count)[:, None] + np.arange(count)) % count]
-    steps = (last - first) % count
-    return np.asarray(
-        np.maximum.accumulate(way, axis=1)[first, steps] - np.minimum.accumulate(way, axis=1)[first, steps] + 1,
-        np.float32,
-    )
+    powers = [np.stack([heights, -heights])]
+    reach = 1
+    while 2 * reach <= count:
+        before = powers[-1]
+        powers.append(np.maximum(before, np.concatenate([before[:, reach:], before[:, :reach]], axis=1)))
+        reach *= 2
+    length = (last - first) % count + 1
+    power = np.frexp(length)[1] - 1
+    second = (first + length - (1 << power)) % count
+    farthest = np.stack(powers, axis=1)
+    return np.asarray(np.maximum(farthest[:, power, first], farthest[:, power, second]).sum(axis=0) + 1, np.float32)
 
 
 def _turns(points: Floats, stroke: float) -> Floats:
