@@ -94,6 +94,17 @@ def test_squared_paper_askew_is_blank(pitch: int, tilt: float) -> None:
     assert find_ink(picture).blank
 
 
+def test_where_only_bits_of_rules_are_left_nothing_is_written() -> None:
+    paper = np.full((SIDE, SIDE), 230, np.uint8)
+    for row in range(30, SIDE, 50):
+        cv2.line(paper, (0, row), (SIDE, row + 4), 190, 2, cv2.LINE_AA)
+    cv2.line(paper, (110, 62), (113, 128), 190, 2, cv2.LINE_AA)
+    cv2.line(paper, (140, 108), (190, 109), 190, 2, cv2.LINE_AA)
+    assert find_ink(paper).blank
+    cv2.line(paper, (60, 48), (64, 122), 60, 4, cv2.LINE_AA)
+    assert not find_ink(paper).blank
+
+
 @pytest.mark.parametrize("level", [60, 120, 165])
 def test_a_one_alone_stays_whatever_the_pen_and_the_paper(level: int) -> None:
     for paper in (np.full((SIDE, 3 * SIDE // 2), 230, np.uint8), squared(tilt=0.02, level=205)):

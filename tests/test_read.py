@@ -154,6 +154,24 @@ def test_squared_paper_is_blank_however_it_is_asked_about(reader: Reader) -> Non
         assert (said.text, said.refused, said.reason) == ("", True, BLANK)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stain_is_blank_paper_even_for_a_best_guess(seed: int, reader: Reader) -> None:
+    rng = np.random.default_rng(seed)
+    paper = np.full((240, 260), 205, np.float32) + cv2.GaussianBlur(rng.normal(0, 9, (240, 260)), (0, 0), 2)
+    stain = np.zeros((240, 260), np.float32)
+    cv2.ellipse(stain, (130, 120), (50, 30 + 9 * seed), 40 * seed, 0, 360, 1, -1)
+    paper -= 32 * cv2.GaussianBlur(stain, (0, 0), 9)
+    for options in ({}, {"one": True}, {"best_guess": True}, {"one": True, "best_guess": True}):
+        said = reader.read(paper.astype(np.uint8), **options)
+        assert (said.text, said.refused, said.reason) == ("", True, BLANK)
+
+
+def test_digits_as_faint_as_a_stain_are_read(reader: Reader, few: Digits) -> None:
+    page = on_paper(line_of(few.images[:6])).astype(np.float32)
+    faint = (np.array(PAPER) - (np.array(PAPER) - page) * 0.12).astype(np.uint8)
+    assert reader.read(faint, best_guess=True).text == text_of(few, *range(6))
+
+
 def test_a_point_between_digits_is_never_dropped_in_silence(reader: Reader, few: Digits) -> None:
     left, right = line_of(few.images[:1]), line_of(few.images[1:3])
     point = np.zeros((28, 8), np.float32)

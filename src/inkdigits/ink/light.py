@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .levels import Pixels
 from .paper import find_paper
-from .residue import Light, find_residue
+from .residue import FAINT, Light, find_residue
 from .rules import Frame, find_rules
 from .shapes import Floats, Mask, as_pixels, averaged, block, dilated, eroded, percentile, shrunk, stroke_width
 
@@ -69,6 +69,7 @@ class Ink:
     stroke: typical width of a stroke in pixels of the amount.
     scale: pixels of the picture for one of the amount.
     origin: x, y of the amount's corner in pixels of the picture.
+    contrast: grey levels of the picture between its paper and that usual ink.
     """
 
     amount: Pixels
@@ -77,11 +78,17 @@ class Ink:
     stroke: float
     scale: float = 1.0
     origin: tuple[float, float] = (0.0, 0.0)
+    contrast: float = 255.0
 
     @property
     def blank(self) -> bool:
         """Whether there is no ink at all."""
         return not self.mask.any()
+
+    @property
+    def faint(self) -> bool:
+        """Whether it differs so little from its paper that it may be a shadow, a stain or grain."""
+        return self.contrast < FAINT
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +157,7 @@ def find_ink(pixels: Pixels) -> Ink:
     mask &= ~find_residue(mask, rules, light, stroke_width(mask), frame)
     stroke = stroke_width(mask)
     amount = np.asarray(cv2.convertScaleAbs(amount, alpha=255 / typical), np.uint8)
-    return Ink(amount, mask, rules, stroke, scale, (x0 * scale, y0 * scale))
+    return Ink(amount, mask, rules, stroke, scale, (x0 * scale, y0 * scale), typical)
 
 
 def _nothing(shape: tuple[int, ...], scale: float) -> Ink:
