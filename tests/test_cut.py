@@ -83,6 +83,23 @@ def test_the_loose_bar_of_a_five_belongs_to_it() -> None:
     assert layout.lines[0].pieces[0].box[3] - layout.lines[0].pieces[0].box[1] > 60
 
 
+def test_a_sign_broken_into_two_of_half_its_height_stays_on_its_line() -> None:
+    mask = np.zeros((160, 200), np.bool_)
+    mask[40:58, 30:64] = mask[68:90, 26:46] = True
+    mask[42:90, 80:86] = mask[40:88, 120:126] = True
+    layout = find_signs(inked(mask))
+    assert count(layout) == [4]
+    assert any(group.box == (26, 40, 64, 90) for group in layout.lines[0].groups)
+
+
+def test_two_lines_beside_one_tall_sign_stay_two() -> None:
+    mask = np.zeros((160, 200), np.bool_)
+    mask[20:60, 20:26] = mask[20:60, 50:56] = True
+    mask[80:120, 20:26] = mask[80:120, 50:56] = True
+    mask[30:110, 90:100] = True
+    assert len(find_signs(inked(mask)).lines) == 2
+
+
 def test_a_point_is_a_small_sign_and_dirt_above_is_none(few: Digits) -> None:
     mask = written(["3 1"], few)
     used = np.flatnonzero(mask.any(axis=0))
