@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.ink.cut import Layout, cut_apart, find_signs
 from inkdigits.ink.levels import Pixels
 from inkdigits.ink.light import Ink, find_ink
-from inkdigits.ink.seams import find_cuts
+from inkdigits.ink.seams import _extents, find_cuts
 
 
 def inked(mask: NDArray[np.bool_], stroke: float = 5.0) -> Ink:
@@ -81,6 +83,23 @@ def test_the_loose_bar_of_a_five_belongs_to_it() -> None:
     assert layout.lines[0].pieces[0].box[3] - layout.lines[0].pieces[0].box[1] > 60
 
 
+def test_a_sign_broken_into_two_of_half_its_height_stays_on_its_line() -> None:
+    mask = np.zeros((160, 200), np.bool_)
+    mask[40:58, 30:64] = mask[68:90, 26:46] = True
+    mask[42:90, 80:86] = mask[40:88, 120:126] = True
+    layout = find_signs(inked(mask))
+    assert count(layout) == [4]
+    assert any(group.box == (26, 40, 64, 90) for group in layout.lines[0].groups)
+
+
+def test_two_lines_beside_one_tall_sign_stay_two() -> None:
+    mask = np.zeros((160, 200), np.bool_)
+    mask[20:60, 20:26] = mask[20:60, 50:56] = True
+    mask[80:120, 20:26] = mask[80:120, 50:56] = True
+    mask[30:110, 90:100] = True
+    assert len(find_signs(inked(mask)).lines) == 2
+
+
 def test_a_point_is_a_small_sign_and_dirt_above_is_none(few: Digits) -> None:
     mask = written(["3 1"], few)
     used = np.flatnonzero(mask.any(axis=0))
@@ -119,6 +138,85 @@ def test_a_cut_goes_where_the_ink_is_thin() -> None:
     assert thin.length <= 1.3
     ends = np.flatnonzero(np.diff((mask & thin.left)[15].astype(int)))
     assert 28 <= ends[-1] <= 45, "what lies on its left ends within the bridge"
+
+
+def test_digits_that_lean_into_one_another_are_parted_though_no_upright_cut_could() -> None:
+    canvas = np.zeros((2, 120, 200), np.uint8)
+    for layer, left in zip(canvas, (70, 120), strict=True):
+        cv2.ellipse(layer, (left, 60), (46, 17), -58, 0, 360, 1, 6)
+    cv2.line(canvas[1], (88, 60), (102, 60), 1, 5)
+    first, second = canvas > 0
+    layout = find_signs(inked(first | second, 6.0))
+    assert count(layout) == [1]
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    groups = parts.lines[0].groups
+    for whole in (first, second):
+        rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
+        box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+        assert min(np.abs(box - group.box).max() for group in groups) <= 4
+
+
+def test_what_was_bridged_over_a_gap_is_parted_at_the_gap() -> None:
+    mask = np.zeros((60, 60), np.bool_)
+    mask[5:55, 15:21] = mask[5:55, 23:29] = mask[5:11, 23:50] = True
+    layout = find_signs(inked(mask, 6.0))
+    assert count(layout) == [1]
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    assert {(15, 5, 21, 55), (23, 5, 50, 55)} <= {group.box for group in parts.lines[0].groups}
+
+
+def test_digits_that_touch_in_two_places_are_parted_through_the_loop_between_them() -> None:
+    canvas = np.zeros((2, 90, 140), np.uint8)
+    cv2.ellipse(canvas[0], (40, 45), (24, 34), 0, 0, 360, 1, 6)
+    cv2.polylines(
+        canvas[1], [np.array([[70, 22], [95, 12], [108, 28], [90, 44], [110, 60], [95, 78], [68, 68]])], False, 1, 6
+    )
+    first, second = canvas > 0
+    layout = find_signs(inked(first | second, 6.0))
+    assert count(layout) == [1]
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    widths = [(group.first, group.last + 1, group.width) for group in parts.lines[0].groups]
+    assert any(first == 0 and abs(width - 55) <= 8 for first, _, width in widths)
+    assert any(last == parts.lines[0].steps and abs(width - 46) <= 8 for _, last, width in widths)
+
+
+def test_a_very_wide_piece_has_no_more_cuts_than_can_be_kept() -> None:
+    mask = np.zeros((60, 750), np.bool_)
+    mask[28:32] = True
+    for left in range(0, 740, 30):
+        mask[5:55, left : left + 5] = True
+    layout = find_signs(inked(mask))
+    parts = cut_apart(layout, layout.lines[0], 0)
+    assert parts is not None
+    assert sum(part.area for part in parts.lines[0].pieces) == mask.sum()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_cut_leaves_strokes_on_both_sides_and_loses_none(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros((60 + 20 * seed, 150), np.uint8)
+    knots = rng.integers(5, canvas.shape[0] - 5, 12)
+    for here, (top, bottom) in enumerate(pairwise(knots)):
+        cv2.line(canvas, (10 + 11 * here, int(top)), (21 + 11 * here, int(bottom)), 1, 5)
+    mask = canvas > 0
+    for cut in find_cuts(mask, 5.0, 20):
+        assert not (cut.left & ~mask).any()
+        for side in (cut.left, mask & ~cut.left):
+            assert np.ptp(np.flatnonzero(side.any(axis=1))) >= 15
+
+
+@pytest.mark.parametrize("count", [3, 8, 57])
+def test_the_height_of_a_way_along_an_outline_is_that_of_its_points(count: int) -> None:
+    heights = np.random.default_rng(count).uniform(0, 64, count).astype(np.float32)
+    first, last = (side.ravel() for side in np.indices((count, count)))
+    ways = [
+        np.take(heights, range(one, other + count * (other < one) + 1), mode="wrap")
+        for one, other in zip(first, last, strict=True)
+    ]
+    assert np.allclose(_extents(heights, first, last), [np.ptp(way) + 1 for way in ways])
 
 
 def test_the_glyph_of_a_sign_holds_nothing_of_its_neighbours(few: Digits) -> None:

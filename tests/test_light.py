@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from inkdigits.digits.dataset import Digits
 from inkdigits.ink.levels import Pixels
 from inkdigits.ink.light import Ink, find_ink
-from inkdigits.ink.paper import find_paper
+from inkdigits.ink.paper import NARROW_TABLE, find_paper
 
 SIDE = 200
 
@@ -94,6 +94,17 @@ def test_squared_paper_askew_is_blank(pitch: int, tilt: float) -> None:
     assert find_ink(picture).blank
 
 
+def test_where_only_bits_of_rules_are_left_nothing_is_written() -> None:
+    paper = np.full((SIDE, SIDE), 230, np.uint8)
+    for row in range(30, SIDE, 50):
+        cv2.line(paper, (0, row), (SIDE, row + 4), 190, 2, cv2.LINE_AA)
+    cv2.line(paper, (110, 62), (113, 128), 190, 2, cv2.LINE_AA)
+    cv2.line(paper, (140, 108), (190, 109), 190, 2, cv2.LINE_AA)
+    assert find_ink(paper).blank
+    cv2.line(paper, (60, 48), (64, 122), 60, 4, cv2.LINE_AA)
+    assert not find_ink(paper).blank
+
+
 @pytest.mark.parametrize("level", [60, 120, 165])
 def test_a_one_alone_stays_whatever_the_pen_and_the_paper(level: int) -> None:
     for paper in (np.full((SIDE, 3 * SIDE // 2), 230, np.uint8), squared(tilt=0.02, level=205)):
@@ -140,6 +151,32 @@ def test_a_dark_photograph_of_white_paper_is_read_inside_the_sheet() -> None:
     assert abs(rows.min() + found.origin[1] - 158) <= 8
     assert abs(columns.max() + found.origin[0] - 237) <= 8
     assert 0.2 < find_paper(picture).mean() < 0.4
+
+
+def test_a_narrow_border_is_taken_for_a_table_only_if_that_is_wanted() -> None:
+    picture = np.random.default_rng(1).normal(30, 3, (160, 290)).clip(0, 255).astype(np.uint8)
+    picture[8:148, 12:280] = 170
+    for x in range(30, 250, 25):
+        cv2.line(picture, (x, 40), (x - 6, 90), 30, 3)
+    assert find_paper(picture).all()
+    sheet = find_paper(picture, NARROW_TABLE)
+    assert 0.7 < sheet.mean() < 0.9
+    assert not sheet[:8].any()
+
+
+def test_a_strip_of_paper_half_in_shadow_is_read_though_most_of_the_picture_is_table() -> None:
+    rng = np.random.default_rng(1)
+    inside, ink = np.zeros((2, 250, 840), np.uint8)
+    cv2.fillConvexPoly(inside, np.array([[30, 25], [805, 70], [800, 185], [25, 150]], np.int32), 1)
+    for x in range(80, 700, 85):
+        y = 58 + x // 17
+        cv2.polylines(ink, [np.array([[x, y], [x + 35, y + 2], [x + 14, y + 60]], np.int32)], False, 1, 4)
+    light = cv2.fillConvexPoly(np.ones(ink.shape), np.array([[300, 0], [840, 150], [840, 0]], np.int32), 0.5)
+    grain = rng.normal(0, 4, ink.shape)
+    picture = light * np.where(inside > 0, 190 - 60.0 * ink, 30) + grain
+    found = find_ink(cv2.GaussianBlur(picture.clip(0, 255).astype(np.uint8), (0, 0), 0.8))
+    heights = cv2.connectedComponentsWithStats(found.mask.view(np.uint8))[2][1:, cv2.CC_STAT_HEIGHT]
+    assert ((heights > 55) & (heights < 75)).sum() >= 6
 
 
 def test_a_shadow_is_no_table() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError
+from inkdigits.ink.cut import find_signs
+from inkdigits.ink.light import find_ink
+from inkdigits.reader import choose
 from inkdigits.reader.choose import number_ends
 from inkdigits.reader.read import BLANK, NOT_A_DIGIT, REASONS, STRICTNESS, TURNED, UNSURE, Reader, Reading, read
 
@@ -97,6 +101,42 @@ def test_what_does_not_matter_changes_nothing(change: str, reader: Reader, few: 
     assert reader.read(changed[change]()).text == text_of(few, *range(5))
 
 
+def test_digits_that_touch_in_one_place_are_read_one_by_one(reader: Reader, few: Digits) -> None:
+    read_right = []
+    for row in range(80):
+        left, right = (line_of(few.images[place : place + 1], apart=0) for place in (row, row + 1))
+        both = np.pad(left, ((0, 0), (0, right.shape[1]))), np.pad(right, ((0, 0), (left.shape[1], 0)))
+        while not (contact := np.minimum(*both) > 0.3).any():
+            both = both[0], np.roll(both[1], -1, axis=1)
+        if np.ptp(np.flatnonzero(contact.any(axis=1))) < 3 and contact.sum() < 5:
+            said = reader.read(on_paper(np.maximum(*both)), best_guess=True)
+            read_right.append(said.text == text_of(few, row, row + 1))
+    assert np.mean(read_right) >= 0.78
+
+
+def test_what_the_model_is_not_shown_would_not_have_been_chosen(
+    reader: Reader, few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broad = np.ones((3, 3), np.uint8)
+    pages = [on_paper(cv2.dilate(line_of(few.images[row : row + 8], apart=0), broad)) for row in range(0, 80, 8)]
+    shown = Counter[str]()
+
+    def said(images: NDArray[np.uint8]) -> Any:
+        shown[mode] += len(images)
+        return reader.model.predict(images)
+
+    watched: Any = SimpleNamespace(predict=said)
+    found = {}
+    for mode in ("some", "all"):
+        if mode == "all":
+            monkeypatch.setattr(choose, "_promising", lambda count, groups, known, most: groups)
+        layouts = [find_signs(find_ink(page)) for page in pages]
+        found[mode] = [choose.choose_signs(layout, watched) for layout in layouts]
+    for some, every in zip(found["some"], found["all"], strict=True):
+        assert [[sign.group for sign in row] for row in some] == [[sign.group for sign in row] for row in every]
+    assert shown["some"] < 0.9 * shown["all"]
+
+
 def test_blank_paper_is_a_result_even_for_a_best_guess(reader: Reader) -> None:
     for level in (0, 128, 250):
         for options in ({}, {"one": True}, {"best_guess": True}):
@@ -112,6 +152,24 @@ def test_squared_paper_is_blank_however_it_is_asked_about(reader: Reader) -> Non
     for options in ({}, {"one": True}, {"best_guess": True}, {"one": True, "best_guess": True}):
         said = reader.read(paper, **options)
         assert (said.text, said.refused, said.reason) == ("", True, BLANK)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stain_is_blank_paper_even_for_a_best_guess(seed: int, reader: Reader) -> None:
+    rng = np.random.default_rng(seed)
+    paper = np.full((240, 260), 205, np.float32) + cv2.GaussianBlur(rng.normal(0, 9, (240, 260)), (0, 0), 2)
+    stain = np.zeros((240, 260), np.float32)
+    cv2.ellipse(stain, (130, 120), (50, 30 + 9 * seed), 40 * seed, 0, 360, 1, -1)
+    paper -= 32 * cv2.GaussianBlur(stain, (0, 0), 9)
+    for options in ({}, {"one": True}, {"best_guess": True}, {"one": True, "best_guess": True}):
+        said = reader.read(paper.astype(np.uint8), **options)
+        assert (said.text, said.refused, said.reason) == ("", True, BLANK)
+
+
+def test_digits_as_faint_as_a_stain_are_read(reader: Reader, few: Digits) -> None:
+    page = on_paper(line_of(few.images[:6])).astype(np.float32)
+    faint = (np.array(PAPER) - (np.array(PAPER) - page) * 0.12).astype(np.uint8)
+    assert reader.read(faint, best_guess=True).text == text_of(few, *range(6))
 
 
 def test_a_point_between_digits_is_never_dropped_in_silence(reader: Reader, few: Digits) -> None:

@@ -17,6 +17,7 @@ from ..errors import InputError
 Pixels = NDArray[np.uint8]
 
 LEAST_CONTRAST = 1 / 16  # of the largest value; a range narrower than this is the noise of a blank sheet, kept faint
+A_FEW = 64  # rows of a picture in which mostly some pixel is brighter than 1
 OWN_PAPER_SHARE = 0.5  # of the picture is opaque, and …
 OWN_PAPER_RANGE = 100  # … its grey levels reach over so many: it has paper of its own
 
@@ -75,6 +76,8 @@ def to_bytes(values: NDArray[Any], where: object) -> Pixels:
     """
     if values.dtype == np.bool_:
         return np.where(values, np.uint8(255), np.uint8(0))
+    if values.dtype == np.uint8 and values[:: max(1, len(values) // A_FEW)].max() > 1:
+        return values
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         found = "nan" if np.isnan(values).any() else "infinity"
         raise InputError(where, "not a picture", expected="finite numbers", found=found)

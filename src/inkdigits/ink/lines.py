@@ -15,6 +15,7 @@ LOW = 0.36  # of the line's height: a lower piece is a point, a comma, a bar or 
 TALLEST = 2.6  # line heights: a taller piece is no sign of this line
 OVERLAP = 0.45  # of the lower piece's height: neighbours on one line share this much
 FARTHEST = 9.0  # heights between neighbours on a line
+BROKEN = 1.25  # of the usual height: two pieces before the same one that are no higher together are on one line
 # Lines of writing that slant are levelled first: neighbours not further apart than NEXT heights, and steeper than
 # STEEPEST they are no neighbours; below LEVEL, or with fewer than FEWEST pairs, lines are taken for level.
 NEXT, STEEPEST, LEVEL, FEWEST = 2.0, 0.6, 0.08, 4
@@ -34,7 +35,7 @@ def lines_of(pieces: list[Piece]) -> list[list[Piece]]:
     height = usual_height(pieces)
     signs = [piece for piece in pieces if LOW * height <= piece.height <= TALLEST * height]
     slope = _slope(signs, height)
-    lines = _linked(signs, slope)
+    lines = _linked(signs, slope, height)
     _give_low_pieces([piece for piece in pieces if piece.height < LOW * height], lines)
     lines.sort(key=lambda line: float(np.median(_levelled(line, slope)[:, 1::2].sum(1))))
     return [_without_fragments(line, usual_height(line)) for line in lines]
@@ -61,13 +62,16 @@ def _slope(pieces: list[Piece], height: float) -> float:
     return slope if abs(slope) >= LEVEL else 0.0
 
 
-def _linked(pieces: list[Piece], slope: float) -> list[list[Piece]]:
-    """Pieces linked to their neighbours on the right where they share a part of their height."""
+def _linked(pieces: list[Piece], slope: float, height: float) -> list[list[Piece]]:
+    """Pieces linked to their neighbours on the right where they share a part of their height.
+
+    Of several that have the same neighbour the best is taken, and others only where a sign is broken in two.
+    """
     pieces = sorted(pieces, key=lambda piece: piece.box[0])
     count = len(pieces)
     boxes = _levelled(pieces, slope)
     heights = boxes[:, 3] - boxes[:, 1]
-    before: dict[int, tuple[float, int]] = {}  # for each piece the best one on its left, and how well it fits
+    before: dict[int, list[tuple[float, int]]] = {}  # for each piece those on its left, and how well they fit
     for i in range(count):
         others = np.arange(i + 1, count)
         shared = np.minimum(boxes[i, 3], boxes[others, 3]) - np.maximum(boxes[i, 1], boxes[others, 1])
@@ -79,12 +83,15 @@ def _linked(pieces: list[Piece], slope: float) -> list[list[Piece]]:
         others, shared, gap = others[fits], shared[fits], gap[fits]
         nearest = int(np.argmin(gap + 0.01 * (boxes[others, 0] - boxes[i, 0])))
         fit = float(0.5 * shared[nearest] - gap[nearest])
-        right = int(others[nearest])
-        if right not in before or before[right][0] < fit:
-            before[right] = fit, i
+        before.setdefault(int(others[nearest]), []).append((fit, i))
     line = list(range(count))
-    for right, (_, left) in sorted(before.items()):
-        line[right] = line[left]
+    for right, lefts in sorted(before.items()):
+        _, best = max(lefts)
+        line[right] = line[best]
+        for _, left in lefts:
+            top, bottom = min(boxes[left, 1], boxes[best, 1]), max(boxes[left, 3], boxes[best, 3])
+            if bottom - top <= BROKEN * height:
+                line = [line[best] if number == line[left] else number for number in line]
     found: dict[int, list[Piece]] = {}
     for number, piece in zip(line, pieces, strict=True):
         found.setdefault(number, []).append(piece)

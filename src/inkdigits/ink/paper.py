@@ -23,15 +23,19 @@ ROOM = 0.12  # radius of the largest disc on the sheet, for its side
 WRITTEN = 0.0015, 0.35  # of the sheet, within its margins, is darker than most of it by half a step
 SURROUND = 0.25  # of the picture's border that is table
 SURROUNDED = 0.9  # of three of its sides that is darker: no shadow goes so far around
-BROAD_TABLE = 0.07  # of the longer side: what is nowhere so far from the sheet is the border of a cell
+# Of the longer side: what is nowhere so far from the sheet is the border of a cell, or, where there is nothing to read
+# with it, a table that is hardly seen.
+BROAD_TABLE, NARROW_TABLE = 0.07, 0.03
 SHARP = 0.5  # of the difference between sheet and table lies within a few pixels of the sheet's edge
 SHADE = 0.42  # brightness of a shadow for that of the light beside it, at the darkest
 HUE = 0.05  # how much the shares of red, green and blue may differ between light and shadow
 MARGIN = 0.012  # of the overview, left out along the sheet's edge
 
 
-def find_paper(overview: Pixels) -> Mask:
+def find_paper(overview: Pixels, table: float = BROAD_TABLE) -> Mask:
     """The part of a small picture, uint8 (h, w) or (h, w, 3), that is paper to write on; all of it if no sheet is seen.
+
+    table: of the picture's longer side, how far from the sheet its table reaches somewhere at least.
 
     A sheet is a bright convex region with few corners and sharp edges, much of the picture's border is darker, and not
     as a shadow is; and it has room: so a bright sign on a dark ground is none.
@@ -43,7 +47,7 @@ def find_paper(overview: Pixels) -> Mask:
         # From dark to bright: a sheet that lies half in shadow is found whole before its lit half is.
         for cut in np.linspace(low, high, CUTS + 2)[1:-1]:
             sheet = _largest(level > cut)
-            if sheet is not None and _is_sheet(sheet, level, overview):
+            if sheet is not None and _is_sheet(sheet, level, overview, table):
                 side = 2 * max(1, round(MARGIN * max(level.shape))) + 1
                 return np.asarray(cv2.erode(sheet, block(side), borderValue=1), np.uint8) > 0
     return np.ones(level.shape, np.bool_)
@@ -64,7 +68,7 @@ def _largest(bright: Mask) -> Pixels | None:
     return sheet if LEAST <= sheet.mean() <= MOST else None
 
 
-def _is_sheet(sheet: Pixels, level: Pixels, overview: Pixels) -> bool:
+def _is_sheet(sheet: Pixels, level: Pixels, overview: Pixels, least_table: float) -> bool:
     outlines, _ = cv2.findContours(sheet, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.convexHull(max(outlines, key=len))
     corners = cv2.approxPolyDP(hull, CORNER * cv2.arcLength(hull, True), True)
@@ -75,7 +79,7 @@ def _is_sheet(sheet: Pixels, level: Pixels, overview: Pixels) -> bool:
         return False
     room = float(cv2.distanceTransform(np.pad(sheet, 1), cv2.DIST_L2, 3).max())
     table = cv2.distanceTransform(np.pad(1 - sheet, 1, mode="edge"), cv2.DIST_L2, 3)
-    if room < ROOM * area**0.5 or float(table.max()) < BROAD_TABLE * max(sheet.shape):
+    if room < ROOM * area**0.5 or float(table.max()) < least_table * max(sheet.shape):
         return False
     if not _is_written_on(sheet, level) or not _has_sharp_edges(sheet, level):
         return False

@@ -4,7 +4,7 @@
 
 A stroke is darker than what lies on either side of it. What is left of the edge of a shadow goes on into the shadow on
 one side, and a stain fades into its paper. A bit of a printed line is finer and paler than the strokes, or like the
-lines that were found, and runs as straight as they do.
+lines that were found, and runs as straight as they do. Where only bits are left, nothing is written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ FINE, PALE = 0.75, 0.42  # of the usual stroke's width and darkness: what has le
 STRAIGHT, RUN = 0.7, 2.0  # … of its area lies in level or upright runs of so many strokes' widths
 NEAR_BORDER = 2  # px: so near the picture's border a line reaches it
 DIM = 0.25  # of the usual ink: where all else was left of something, what is paler is too
-AS_RULES = 1.6  # of the width and darkness of the rules: what reaches the border and has no more is one of them
+AS_RULES = 1.6  # of the width and darkness of the rules: what has no more and reaches the border is one of them
+FAINT = 60  # grey levels from the paper: shadows, stains, grain and printed lines can be as dark
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +63,17 @@ def find_residue(mask: Mask, rules: Mask, light: Light, stroke: float, frame: Fr
     sizes: NDArray[np.int64] = np.asarray(stats, np.int64)
     widths = _stroke_widths(labels, sizes)
     amounts = np.bincount(labels[mask], light.amount[mask], count) / np.maximum(sizes[:, cv2.CC_STAT_AREA], 1)
+    straight, like_rules = _straight(labels, sizes, stroke), _like_rules(widths, amounts, rules, light)
     gone = _one_sided(labels, count, light, stroke)
-    gone |= _bits_of_rules(labels, sizes, widths, amounts, rules, light, stroke, frame)
+    gone |= straight & (widths <= FINE * stroke) & (amounts <= PALE * light.typical)
+    gone |= straight & like_rules & _at_border(sizes, frame)
     gone[0] = True
     if gone[1:].any() or rules.any():
         least = LEAST_SIGN * np.maximum(widths, stroke_width(rules))
-        if (gone | (sizes[:, 2:4].max(axis=1) < least) | (amounts < DIM * light.typical)).all():
+        bits = (sizes[:, 2:4].max(axis=1) < least) | (amounts < DIM * light.typical)
+        if light.typical < FAINT:
+            bits |= straight & like_rules
+        if (gone | bits).all():
             gone[:] = True
     return np.asarray(mask & gone[labels], np.bool_)
 
@@ -108,30 +114,29 @@ def _one_sided(labels: Labels, count: int, light: Light, stroke: float) -> Mask:
     return np.asarray(np.bincount(owner, flat, count) > ONE_SIDED * np.maximum(around, 1))
 
 
-def _bits_of_rules(
-    labels: Labels,
-    stats: NDArray[np.int64],
-    widths: Floats,
-    amounts: NDArray[np.float64],
-    rules: Mask,
-    light: Light,
-    stroke: float,
-    frame: Frame,
-) -> Mask:
-    """For each label whether it is as fine, pale and straight as a printed line."""
+def _straight(labels: Labels, stats: NDArray[np.int64], stroke: float) -> Mask:
+    """For each label whether it runs level or upright."""
     mask = labels > 0
-    x, y, width, height, area = stats.T
     run = max(3, round(RUN * stroke))
     level, upright = (
         cv2.morphologyEx(as_pixels(mask), cv2.MORPH_OPEN, block(*sides)) for sides in ((run, 1), (1, run))
     )
     runs = (np.asarray(level) | np.asarray(upright)) > 0
-    straight = np.bincount(labels[runs], minlength=len(stats)) >= STRAIGHT * area
-    bits = straight & (widths <= FINE * stroke) & (amounts <= PALE * light.typical)
-    if rules.any():
-        at_border = np.minimum(x + frame.left, y + frame.top) <= NEAR_BORDER
-        at_border |= x + frame.left + width >= frame.width - NEAR_BORDER
-        at_border |= y + frame.top + height >= frame.height - NEAR_BORDER
-        like = (widths <= AS_RULES * stroke_width(rules)) & (amounts <= AS_RULES * float(light.amount[rules].mean()))
-        bits |= straight & at_border & like
-    return np.asarray(bits)
+    return np.asarray(np.bincount(labels[runs], minlength=len(stats)) >= STRAIGHT * stats[:, cv2.CC_STAT_AREA])
+
+
+def _like_rules(widths: Floats, amounts: NDArray[np.float64], rules: Mask, light: Light) -> Mask:
+    """For each label whether it is about as fine and pale as the printed lines that were found."""
+    if not rules.any():
+        return np.zeros(len(widths), np.bool_)
+    like = (widths <= AS_RULES * stroke_width(rules)) & (amounts <= AS_RULES * float(light.amount[rules].mean()))
+    return np.asarray(like)
+
+
+def _at_border(stats: NDArray[np.int64], frame: Frame) -> Mask:
+    """For each label whether it reaches the picture's border."""
+    x, y, width, height, _ = stats.T
+    near = np.minimum(x + frame.left, y + frame.top) <= NEAR_BORDER
+    near |= x + frame.left + width >= frame.width - NEAR_BORDER
+    near |= y + frame.top + height >= frame.height - NEAR_BORDER
+    return np.asarray(near)

@@ -9,7 +9,7 @@ digit as they are may be cut apart; their parts are looked at in the same way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
@@ -82,10 +82,7 @@ class _Way:
 
 def choose_signs(layout: Layout, model: Model) -> list[list[Sign]]:
     """The signs of each line of writing, from left to right; dirt is left out."""
-    signs = _shown([(layout, line, group) for line in layout.lines for group in line.groups], model)
-    ways: dict[Line, list[_Way]] = {line: [] for line in layout.lines}
-    for sign in signs:
-        ways[sign.line].append(_as_way(sign))
+    ways = _ways([(layout, line, math.inf) for line in layout.lines], _is_one_piece, model)
     for line, way in _cut_ways(layout, ways, model):
         ways[line].append(way)
     rows = [_without_dirt(list(_cheapest(line.steps, ways[line]).signs), layout.ink.stroke) for line in layout.lines]
@@ -95,19 +92,61 @@ def choose_signs(layout: Layout, model: Model) -> list[list[Sign]]:
 
 def _cut_ways(layout: Layout, ways: dict[Line, list[_Way]], model: Model) -> Iterator[tuple[Line, _Way]]:
     """For each piece that looks like no digit, as it is or joined with others, the best way to cut it apart."""
-    cuts: list[tuple[Line, int, Layout]] = []
+    cuts: list[tuple[Line, _Way, Layout]] = []
     for line in layout.lines:
         good = {index for way in ways[line] if way.cost < GOOD for index in range(way.first, way.last + 1)}
-        for index in set(range(len(line.pieces))) - good:
-            parts = cut_apart(layout, line, index)
-            if parts is not None:
-                cuts.append((line, index, parts))
-    signs = _shown([(parts, parts.lines[0], group) for *_, parts in cuts for group in parts.lines[0].groups], model)
-    for line, index, parts in cuts:
-        own = [_as_way(sign) for sign in signs if sign.line is parts.lines[0]]
-        best = _cheapest(parts.lines[0].steps, own)
-        if best.signs:
-            yield line, replace(best, first=index, last=index)
+        for way in ways[line]:
+            if way.first == way.last and way.first not in good:
+                parts = cut_apart(layout, line, way.first)
+                if parts is not None:
+                    cuts.append((line, way, parts))
+    found = _ways([(parts, parts.lines[0], whole.cost) for _, whole, parts in cuts], _is_at_an_end, model)
+    for line, whole, parts in cuts:
+        best = _cheapest(parts.lines[0].steps, found[parts.lines[0]])
+        if best.cost < whole.cost:
+            yield line, replace(best, first=whole.first, last=whole.last)
+
+
+def _ways(
+    lines: list[tuple[Layout, Line, float]], at_once: Callable[[Line, Group], bool], model: Model
+) -> dict[Line, list[_Way]]:
+    """The groups of each line as ways to read it; some of those that cannot be on its cheapest path are left out.
+
+    What `at_once` picks is shown to the model at once, of all others only what could make a path cheaper than the best
+    of those, and than what the line may cost.
+    """
+    ways: dict[Line, list[_Way]] = {line: [] for _, line, _ in lines}
+    for now in (True, False):
+        places = []
+        for layout, line, most in lines:
+            groups = [group for group in line.groups if at_once(line, group) == now]
+            groups = groups if now else _promising(line.steps, groups, ways[line], most)
+            places += [(layout, line, group) for group in groups]
+        for sign in _shown(places, model):
+            ways[sign.line].append(_as_way(sign))
+    return ways
+
+
+def _is_one_piece(_: Line, group: Group) -> bool:
+    return group.first == group.last
+
+
+def _is_at_an_end(line: Line, group: Group) -> bool:
+    return group.first == 0 or group.last + 1 == line.steps
+
+
+def _promising(count: int, groups: list[Group], known: list[_Way], most: float) -> list[Group]:
+    """The groups that, were they surely digits, would make a path cheaper than most and than any of the known ways."""
+    hoped = [_Way(group.first, group.last, group.cost + EACH, ()) for group in groups]
+    most = min(most, _costs(count, known)[count])
+    before = _costs(count, known + hoped)
+    turned = [replace(way, first=count - 1 - way.last, last=count - 1 - way.first) for way in known + hoped]
+    behind = _costs(count, turned)
+    return [
+        group
+        for group, way in zip(groups, hoped, strict=True)
+        if before[way.first] + way.cost + behind[count - 1 - way.last] < most
+    ]
 
 
 def _as_way(sign: Sign) -> _Way:
@@ -123,6 +162,14 @@ def _cheapest(count: int, ways: list[_Way]) -> _Way:
         if before.cost + way.cost < best[way.last + 1].cost:
             best[way.last + 1] = _Way(0, way.last, before.cost + way.cost, before.signs + way.signs)
     return best[count]
+
+
+def _costs(count: int, ways: list[_Way]) -> list[float]:
+    """What the cheapest path to each of the places 0 … count costs."""
+    best = [0.0, *(math.inf for _ in range(count))]
+    for way in sorted(ways, key=lambda way: way.first):
+        best[way.last + 1] = min(best[way.last + 1], best[way.first] + way.cost)
+    return best
 
 
 def _shown(places: list[tuple[Layout, Line, Group]], model: Model) -> list[Sign]:

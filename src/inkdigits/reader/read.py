@@ -134,7 +134,7 @@ class Reader:
             rows = [[sign]] if sign else []
         else:
             rows = choose_signs(layout, self.model) if layout.lines else []
-        if not rows:
+        if not rows or (ink.faint and not self._has_digit(rows)):
             return Reading(opened.name, "", True, BLANK, (), opened.page, opened.note)
         reason = limits.reason_for_one(rows[0][0]) if one else limits.reason_for(rows)
         if reason is not None and not one and self._is_turned(opened, rows, limits):
@@ -157,6 +157,11 @@ class Reader:
         first = next((reason for reason in reasons if reason), None)
         text = "".join("" if reason == BLANK else _letter(digit) for digit, reason in zip(digits, reasons, strict=True))
         return Reading("array", text, first is not None, first, tuple(digits))
+
+    def _has_digit(self, rows: list[list[Sign]]) -> bool:
+        """Whether the model takes any of the signs for a digit; True from a model that cannot say."""
+        most = self.model.novelty_threshold
+        return most is None or any(sign.novelty <= most for row in rows for sign in row)
 
     def _is_turned(self, picture: Picture, rows: list[list[Sign]], limits: _Limits) -> bool:
         """Whether most signs are unreadable as the page lies, and most readable when it is turned."""
