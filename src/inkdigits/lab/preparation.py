@@ -128,7 +128,7 @@ def _by_cell(images: NDArray[Any]) -> Floats:
     for half, middles in CELLS:
         weights = np.maximum(1 - np.abs(place - np.array(middles)[:, None]) / half, 0).astype(np.float32) / half
         sizes.append((weights @ rising @ weights.T).reshape(len(rising), -1))
-    return np.sqrt(np.concatenate(sizes, axis=1))
+    return np.asarray(np.sqrt(np.concatenate(sizes, axis=1)), np.float32)
 
 
 def shifted(images: NDArray[Any], down: int, right: int) -> NDArray[Any]:
