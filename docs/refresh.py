@@ -205,6 +205,8 @@ def _points(share: float) -> str:
 
 
 def compare_table() -> str:
+    from inkdigits.lab.comparison import spoken_bytes, spoken_seconds
+
     found = result("compare")
     rows = [
         [
@@ -212,9 +214,9 @@ def compare_table() -> str:
             percent(line["accuracy"]),
             f"{line['low'] * 100:.2f}–{line['high'] * 100:.2f}",
             f"{line['n_train']:,}",
-            f"{line['fit_seconds']:,.3g} s",
-            f"{line['bulk_microseconds']:,.3g} µs",
-            f"{line['model_bytes'] / 1e6:,.3g} MB",
+            spoken_seconds(line["fit_seconds"]),
+            spoken_seconds(line["bulk_microseconds"] / 1e6),
+            spoken_bytes(line["model_bytes"]),
         ]
         for line in found["standings"]
     ]
