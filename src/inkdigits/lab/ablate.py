@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,7 @@ def _conclude(
 ) -> Ablation:
     """The ablation with its verdict and its report."""
     from .ablate_report import ablation_report
+    from .ablate_verdict import verdict_of
 
     order = {task.key: place for place, task in enumerate(study.tasks(config["budget"]))}
     trials = sorted(ledger.trials.values(), key=lambda trial: order.get(trial.key, len(order)))
@@ -165,6 +167,7 @@ def _conclude(
         results=folder / RESULTS,
         report=folder / REPORT,
     )
+    found = replace(found, verdict=verdict_of(found))
     with write_whole(folder / REPORT) as path:
         path.write_bytes(ablation_report(found).encode("utf-8", errors="replace"))
     return found
