@@ -180,6 +180,12 @@ def test_a_wider_layer_is_drawn_as_its_network_prescribes() -> None:
     assert not layer.bias.any()
 
 
+def test_a_spread_prescribed_for_some_inputs_narrows_with_more_of_them() -> None:
+    layers = [layer for layer in build(settings_for("a-mlp-relu-adam", widen=4.0)) if isinstance(layer, nn.Linear)]
+    spreads = [float(layer.weight.detach().std()) for layer in layers[:2]]
+    assert spreads == pytest.approx([0.062, 0.125 / 2], rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [("softmax", {"depth": -1}), ("a-mlp-relu-adam", {"depth": -2}), ("lenet5", {"padding": "valid", "depth": 1})],

@@ -42,8 +42,13 @@ def dense(
     """A fully connected layer and its activation; `sd` draws the weights from a normal distribution of that width."""
     layer = nn.Linear(inputs, outputs)
     if sd is not None:
-        prescribe(layer, partial(nn.init.normal_, std=sd))
+        prescribe(layer, partial(_normal, sd=sd, inputs=inputs))
     return [layer, activation()]
+
+
+def _normal(weight: torch.Tensor, *, sd: float, inputs: int) -> torch.Tensor:
+    """A spread that was prescribed for so many inputs, for another number: the sums that they go into stay as wide."""
+    return nn.init.normal_(weight, std=sd * math.sqrt(inputs / weight.shape[1]))
 
 
 def _he_uniform(weight: torch.Tensor) -> torch.Tensor:
