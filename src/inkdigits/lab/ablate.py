@@ -29,7 +29,7 @@ from .study import MOST_EPOCHS, PARTS, Study, plan_study
 
 SEEDS = 5  # fewer give intervals too wide to say anything
 BUDGET = 900.0  # seconds of one training
-QUICK: dict[str, Any] = {"parts": ["factors"], "sizes": [600], "seeds": 3, "most_epochs": 15}
+QUICK: dict[str, Any] = {"parts": ["factors"], "sizes": [600], "seeds": 3}
 
 
 def ablate(
