@@ -163,7 +163,7 @@ def compare(
 @click.option("--sizes", metavar="N,…", help="Numbers of training digits of the factors.  [default: 1250,5000]")
 @click.option("--seeds", type=int, metavar="N", help="Trainings of each, with the seeds 0 … N−1.  [default: 5]")
 @click.option("--budget", type=float, metavar="SECONDS", help="For one training.  [default: 900]")
-@click.option("--quick", is_flag=True, help="The factors alone, 600 digits, three seeds: about four minutes.")
+@click.option("--quick", is_flag=True, help="The factors alone, 600 digits, three seeds: about six minutes.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted study in -o, or widen it.")
 @click.option("--ray", metavar="ADDRESS", help="Run on the Ray cluster at this address.")
 @shared()
