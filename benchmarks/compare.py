@@ -19,7 +19,7 @@ from inkdigits.lab.compare import compare
 from inkdigits.lab.ledger import CONFIG
 
 FOLDER = WORK / "compare"
-BUDGET = 2_700.0  # seconds: support vectors moved by a pixel take most of an hour, and are worth waiting for once
+BUDGET = 2_700.0  # seconds: a slower machine may need as long for the longest, a network on distorted digits
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import load_digits
 from inkdigits.errors import InkdigitsError, InputError
+from inkdigits.lab import running
 
 
 def same(one: Digits, other: Digits) -> bool:
@@ -58,3 +61,21 @@ def alike(one: np.ndarray, other: np.ndarray) -> float:
     """The correlation of two digit images, one of them moved by a pixel if that makes it higher."""
     moved = [np.roll(one, (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
     return max(float(np.corrcoef(each.ravel(), other.ravel())[0, 1]) for each in moved)
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, trial: Callable[..., Any]) -> list[Any]:
+    """Let trials be run by `trial`, at once and in this process; gives the list of the tasks that were."""
+    made: list[Any] = []
+
+    def run(task: Any, train: Any, test: Any) -> Any:
+        made.append(task)
+        assert len(train) == task.size
+        return trial(task, train, test)
+
+    def results(calls: Callable[..., Any], tasks: Any, *_: object) -> Iterator[Any]:
+        for function, arguments, _ in calls(tasks):
+            yield function(*arguments)
+
+    monkeypatch.setattr(running, "run_trial", run)
+    monkeypatch.setattr(running, "_results", results)
+    return made

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
+from support import run_here
 
 from inkdigits.app.cli import status_of
 from inkdigits.digits.dataset import Digits, Labels
@@ -70,19 +69,7 @@ def stand_in(task: Task, train: Digits, test: Digits) -> tuple[Trial, Labels | N
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Trials by the stand-in; gives the list of those that were run."""
-    made: list[Task] = []
-
-    def run(task: Task, train: Digits, test: Digits) -> tuple[Trial, Labels | None]:
-        made.append(task)
-        return stand_in(task, train, test)
-
-    def results(calls: Callable[..., Any], tasks: Any, *_: object) -> Iterator[tuple[Trial, Labels | None]]:
-        for function, arguments, _ in calls(tasks):
-            yield function(*arguments)
-
-    monkeypatch.setattr(running, "run_trial", run)
-    monkeypatch.setattr(running, "_results", results)
-    return made
+    return run_here(monkeypatch, stand_in)
 
 
 @pytest.fixture

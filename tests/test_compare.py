@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as reference
+from support import run_here
 
 from inkdigits.app.cli import status_of
 from inkdigits.digits.dataset import Digits, Labels, split_by_class
@@ -80,20 +80,7 @@ def stand_in(task: Task, train: Digits, test: Digits) -> tuple[Trial, Labels | N
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Trials by the stand-in; gives the list of those that were run."""
-    made: list[Task] = []
-
-    def run(task: Task, train: Digits, test: Digits) -> tuple[Trial, Labels | None]:
-        made.append(task)
-        assert len(train) == task.size
-        return stand_in(task, train, test)
-
-    def results(calls: Callable[..., Any], tasks: Any, *_: object) -> Iterator[tuple[Trial, Labels | None]]:
-        for function, arguments, _ in calls(tasks):
-            yield function(*arguments)
-
-    monkeypatch.setattr(running, "run_trial", run)
-    monkeypatch.setattr(running, "_results", results)
-    return made
+    return run_here(monkeypatch, stand_in)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -9,7 +9,6 @@ interrupted study goes on with `resume` and has something to say before it is wh
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,14 +16,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..digits.dataset import Digits, data_hash
+from ..digits.dataset import Digits
 from ..digits.files import write_whole
 from ..errors import InputError
 from .ablation import Ablation, ablation_of
 from .cluster import join_ray
 from .ledger import REPORT, RESULTS, Ledger, earlier_config
 from .report import need_libraries
-from .running import LEAST_SIZE, Source, digits_of, run_tasks
+from .running import LEAST_SIZE, Source, check_limits, data_to_go_on_with, digits_of, run_tasks
 from .study import MOST_EPOCHS, PARTS, Study, plan_study
 
 SEEDS = 5  # fewer give intervals too wide to say anything
@@ -73,9 +72,7 @@ def ablate(
     earlier = earlier_config(folder, "ablate", resume)
     digits = digits_of(source, test)
     train, held = digits.train, digits.test
-    data = {"train": data_hash(train), "test": data_hash(held)}
-    if resume and earlier["data"] != data:
-        raise InputError(folder, "began with other digits", mend="give the same ones, or leave --resume out")
+    data = data_to_go_on_with(folder, earlier, digits)
     study, seconds = _study(earlier, len(train), quick, net, parts, sizes, seeds, budget)
     config = {
         "verb": "ablate",
@@ -118,11 +115,8 @@ def _study(
         if not LEAST_SIZE <= size <= digits:
             raise InputError("--sizes", "out of range", expected=f"{LEAST_SIZE} to {digits:,}", found=f"{size:,}")
     count = seeds if seeds is not None else int(usual.get("seeds", SEEDS))
-    if count < 1:
-        raise InputError("--seeds", "out of range", expected="1 or more", found=str(count))
     seconds = budget if budget is not None else float(usual.get("budget", BUDGET))
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError("--budget", "out of range", expected="seconds above 0", found=f"{seconds:g}")
+    check_limits(count, seconds)
     chosen = [*(earlier.get("parts", ())), *(parts or ())] or usual.get("parts", PARTS)
     wanted = sorted({*(earlier.get("sizes", ())), *(sizes or ())}) or usual.get("sizes")
     return (

@@ -10,14 +10,13 @@ to results.csv as they come, so that an interrupted comparison goes on with `res
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..digits.dataset import Digits, data_hash
+from ..digits.dataset import Digits
 from ..digits.files import write_whole
 from ..errors import InputError
 from .classic import TECHNIQUES
@@ -29,7 +28,7 @@ from .folds import labels_to_fold, out_of_fold
 from .ledger import REPORT, RESULTS, Ledger, earlier_config
 from .networks import DEFAULT_NETWORKS, network_names
 from .report import need_libraries
-from .running import LEAST_SIZE, Material, Source, digits_of, run_tasks
+from .running import LEAST_SIZE, Material, Source, check_limits, data_to_go_on_with, digits_of, run_tasks
 from .trial import Task
 
 SIZES = (500, 2_000, 8_000, 30_000, 60_000)  # about four times as many each, and once twice as many
@@ -94,16 +93,11 @@ def compare(
     train, held = digits.train, digits.test
     if doubt:
         labels_to_fold(digits.whole)
-    data = {"train": data_hash(train), "test": data_hash(held)}
-    if resume and earlier["data"] != data:
-        raise InputError(folder, "began with other digits", mend="give the same ones, or leave --resume out")
+    data = data_to_go_on_with(folder, earlier, digits)
     wanted = _sizes(sizes, earlier.get("sizes"), quick, len(train))
     count = seeds if seeds is not None else int(earlier.get("seeds", 1))
-    if count < 1:
-        raise InputError("--seeds", "out of range", expected="1 or more", found=str(count))
     seconds = budget if budget is not None else float(earlier.get("budget", QUICK_BUDGET if quick else BUDGET))
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError("--budget", "out of range", expected="seconds above 0", found=f"{seconds:g}")
+    check_limits(count, seconds)
     config = {
         "verb": "compare",
         "source": train.source if isinstance(source, Digits) else os.fspath(source),

@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..digits.dataset import Digits, Labels, split_by_class
+from ..digits.dataset import Digits, Labels, data_hash, split_by_class
 from ..digits.formats import load_parts
 from ..errors import InputError
 from .comparison import spoken_seconds
@@ -72,6 +73,22 @@ def digits_of(source: Source, test: Digits | None) -> Material:
     train, held = whole.split(share, seed=SPLIT_SEED)
     _, rows = split_by_class(whole.need_labels("learn from"), share, seed=SPLIT_SEED)
     return Material(train, held, whole, rows)
+
+
+def data_to_go_on_with(folder: Path, earlier: dict[str, Any], digits: Material) -> dict[str, str]:
+    """The hashes of the digits. Raises InputError if the earlier results in the folder, {} for none, are of others."""
+    data = {"train": data_hash(digits.train), "test": data_hash(digits.test)}
+    if earlier and earlier["data"] != data:
+        raise InputError(folder, "began with other digits", mend="give the same ones, or leave --resume out")
+    return data
+
+
+def check_limits(seeds: int, budget: float) -> None:
+    """Raises InputError unless there is a seed and a budget of some seconds."""
+    if seeds < 1:
+        raise InputError("--seeds", "out of range", expected="1 or more", found=str(seeds))
+    if not (math.isfinite(budget) and budget > 0):
+        raise InputError("--budget", "out of range", expected="seconds above 0", found=f"{budget:g}")
 
 
 def parse_list(text: str) -> list[str]:
