@@ -239,6 +239,7 @@ def test_the_report_shows_every_part(found: Ablation) -> None:
     for ident in ("verdict", "factors", "cells", "gap", "changes", "ladder", "failures", "how"):
         assert f'<section id="{ident}">' in page
     assert "Li et al. 2018" in page
+    assert "with up to 1,000 digits of" in page  # not as many as there are: a fifth is held out
     assert page.count("<svg") == 5
 
 

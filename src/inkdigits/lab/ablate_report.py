@@ -37,9 +37,10 @@ def ablation_report(found: Ablation) -> str:
         _how(found),
     ]
     done, planned = len(finished(found.trials)), len(found.trials)
+    most = max((cell.learnt for cell in found.cells), default=0)
     lead = prose(
-        f"{found.study.net}: {about_network(found.study.net)}. {counted(done, 'training')} of {planned} finished, on "
-        f"up to {found.n_train:,} digits of {found.source}, each measured on {found.n_test:,} test digits.",
+        f"{found.study.net}: {about_network(found.study.net)}. {counted(done, 'training')} of {planned} finished, with "
+        f"up to {most:,} digits of {found.source} to learn from, each measured on {found.n_test:,} test digits.",
         kind="lead",
     )
     return page(
