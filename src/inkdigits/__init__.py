@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .lab.compare import compare as compare
     from .lab.evaluate import evaluate as evaluate
     from .lab.explain import explain as explain
+    from .lab.explore.explore import explore as explore
     from .nets.classifier import DigitClassifier as DigitClassifier
     from .nets.convert import export as export
     from .nets.train import train as train
@@ -49,6 +50,7 @@ _HOME = {
     "compare": "lab.compare",
     "evaluate": "lab.evaluate",
     "explain": "lab.explain",
+    "explore": "lab.explore.explore",
     "export": "nets.convert",
     "load_digits": "digits.formats",
     "load_model": "reader.model",

@@ -23,7 +23,7 @@ from click.shell_completion import get_completion_class
 
 from .. import __version__
 from ..errors import InkdigitsError, InputError
-from .lab import ablate, compare, evaluate, explain, export, train
+from .lab import ablate, compare, evaluate, explain, explore, export, train
 from .options import FILE, SOURCE, fail, say, shared, to_json
 
 # What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
@@ -215,7 +215,7 @@ def completion(shell: str) -> None:
     click.echo(maker(cli, {}, "inkdigits", "_INKDIGITS_COMPLETE").source())
 
 
-for verb in (compare, ablate, train, evaluate, explain, export):
+for verb in (explore, compare, ablate, train, evaluate, explain, export):
     cli.add_command(verb)
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the lab: compare, ablate, train, evaluate, explain, export."""
+"""The verbs of the lab: explore, compare, ablate, train, evaluate, explain, export."""
 
 from __future__ import annotations
 
@@ -94,6 +94,53 @@ def train(
     )
     click.echo(to_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
     say(f"next: inkdigits evaluate {run.folder}")
+
+
+@click.command()
+@click.argument("source", type=SOURCE, default="mnist")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for report.html, findings.json and figures.")
+@click.option(
+    "--sections", metavar="NAME,…", help="Some of basics, strange, random, dimension, maps, shape.  [default: all]"
+)
+@click.option("--quick", is_flag=True, help="A sample of 6,000 digits: under a minute.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything drawn at random.")
+@shared()
+def explore(
+    source: str,
+    output: Path,
+    sections: str | None,
+    quick: bool,
+    seed: int,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Show what shape the space of the digits of SOURCE (MNIST) has.
+
+    What is in it and which digits are odd, doubled or perhaps mislabelled; random points beside digits; how many
+    dimensions the digits need; maps of all of them to walk about in; whether they are blobs or tentacles. Facts go into
+    findings.json, the page is report.html, its figures stand in figures/. All of MNIST takes about ten minutes.
+
+    \b
+    inkdigits explore --quick -o space
+    inkdigits explore train.csv -o space
+    inkdigits explore my-digits -o space --sections maps,shape
+    """
+    from ..lab.explore.explore import explore as run_exploration
+    from ..lab.running import parse_list
+
+    result = run_exploration(
+        source,
+        output=output,
+        sections=None if sections is None else parse_list(sections),
+        quick=quick,
+        seed=seed,
+        threads=threads,
+        say=say,
+    )
+    for line in result.warnings():
+        say(line)
+    click.echo(to_json(result.as_dict()) if as_json else result.text())
 
 
 @click.command()

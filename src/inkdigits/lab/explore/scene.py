@@ -7,15 +7,20 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import PIXELS, Digits, Images, Labels, join, spaced
 from ...digits.formats import Source, load_parts
+from ...reader.model import Model, Predictions, load_model
 from .neighbours import Neighbours, nearest
 
 QUICK_DIGITS = 6_000
@@ -42,6 +47,11 @@ class Components:
         axes = self.axes[:most].astype(np.float32)
         return np.ascontiguousarray((vectors - self.mean.astype(np.float32)) @ axes.T)
 
+    def needed(self, share: float) -> int:
+        """How many axes together hold this share, 0…1, of the variance; 0 if there is none."""
+        total = self.variances.sum()
+        return int(np.searchsorted(np.cumsum(self.variances) / total, share) + 1) if total > 0 else 0
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -58,6 +68,7 @@ class Scene:
     seed: int = 0
     quick: bool = False
     threads: int | None = None
+    cache: dict[str, Any] = field(default_factory=dict)  # what one part worked out and another needs
 
     def __len__(self) -> int:
         return sum(map(len, self.parts.values()))
@@ -92,17 +103,47 @@ class Scene:
     @cached_property
     def components(self) -> Components:
         """The principal components of `vectors`."""
-        return components_of(self.vectors)
+        with self._clock("components"):
+            return components_of(self.vectors)
 
     @cached_property
     def coarse(self) -> Floats:
         """The first COARSE principal coordinates, float32 (N, COARSE)."""
-        return self.components.project(self.vectors, COARSE)
+        components = self.components
+        with self._clock("components"):
+            return components.project(self.vectors, COARSE)
 
     @cached_property
     def near(self) -> Neighbours:
         """For each digit the NEAR nearest others in `coarse`, fewer where there are not so many."""
-        return nearest(self.coarse, NEAR)
+        coarse = self.coarse
+        with self._clock("near"):
+            return nearest(coarse, NEAR)
+
+    def seconds(self, *names: str) -> float:
+        """How long `components` (with `coarse`) and `near` took, or those named, of those that were worked out."""
+        return float(sum(self.cache.get(f"seconds of {name}", 0.0) for name in names or ("components", "near")))
+
+    @contextmanager
+    def _clock(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.cache[f"seconds of {name}"] = self.seconds(name) + time.perf_counter() - began
+
+    @cached_property
+    def reader(self) -> Model:
+        """The shipped reader."""
+        return load_model("reader", threads=self.threads)
+
+    @cached_property
+    def answers(self) -> Predictions:
+        """What the reader says of every digit, with features."""
+        return self.reader.predict(self.images, features=True)
+
+    def refuses(self, images: Images) -> NDArray[np.bool_]:
+        """Which of images uint8 (M, 28, 28) the reader declines to answer."""
+        refused = self.reader.refused(self.reader.predict(images))
+        return np.zeros(len(images), bool) if refused is None else refused
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A generator for one purpose: the same whichever other parts are run."""

@@ -1,0 +1,141 @@
+"""What one sees first in a set of digits: how many, how dark, what the classes look like, which are odd or doubled.
+
+>>> found = class_images(images, labels)
+>>> found[3].mean.shape
+(28, 28)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...digits.dataset import PIXELS, SIDE, Images, Labels, pixel_hashes
+from .neighbours import Neighbours
+from .scene import Scene
+
+QUARTILES = (0.25, 0.5, 0.75)
+INKED = 128  # grey from which a pixel counts as ink
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassImages:
+    """A class in pictures: mean, median and standard deviation of each pixel, uint8 (28, 28), 0 = paper."""
+
+    mean: NDArray[np.uint8]
+    median: NDArray[np.uint8]
+    deviation: NDArray[np.uint8]
+
+
+def class_images(images: Images, labels: Labels | None) -> dict[int | None, ClassImages]:
+    """For each class that occurs, or for all digits under None. The deviation is shown from 0 to 128, its most."""
+    classes: list[int | None] = [None] if labels is None else sorted(set(labels.tolist()))
+    found = {}
+    for label in classes:
+        some = images if label is None else images[labels == label]
+        flat = some.reshape(len(some), PIXELS)
+        mean, deviation = flat.mean(axis=0), flat.std(axis=0)
+        pictures = [mean, np.median(flat, axis=0), np.minimum(2 * deviation, 255)]
+        found[label] = ClassImages(*(np.rint(picture).astype(np.uint8).reshape(SIDE, SIDE) for picture in pictures))
+    return found
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table, as `describe()` of pandas or polars would have it."""
+
+    name: str
+    count: int
+    mean: float
+    deviation: float
+    least: float
+    quartiles: tuple[float, float, float]
+    most: float
+
+
+def column(name: str, values: NDArray[Any]) -> Column:
+    """The summary of a column (N,); of a single value the deviation is NaN, as there is none."""
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+    least, most = float(values.min()), float(values.max())
+    low, middle, high = (float(value) for value in np.quantile(values, QUARTILES))
+    mean = float(values.mean())
+    return Column(name, len(values), mean, deviation, least, (low, middle, high), most)
+
+
+def ink(images: Images) -> Doubles:
+    """The share (N,) of pixels that are more ink than paper."""
+    share: Doubles = (images >= INKED).mean(axis=(1, 2))
+    return share
+
+
+@dataclass(frozen=True, eq=False)
+class Twins:
+    """Images that occur more than once, and pairs that nearly do.
+
+    exact: how many repeat an earlier one. between: for two parts, how many of the second stand in the first too.
+    pairs: (P, 2) places of the nearest pairs that are not equal, the nearest first; distances: (P,).
+    """
+
+    exact: int
+    between: dict[str, int]
+    pairs: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+def twins(scene: Scene, *, most: int) -> Twins:
+    """Exact and near doubles: the `most` pairs that lie nearest to each other in the pixels."""
+    hashes = {name: pixel_hashes(part.images) for name, part in scene.parts.items()}
+    every = np.concatenate(list(hashes.values()))
+    names = list(hashes)
+    between = {
+        f"{second} in {first}": int(np.isin(hashes[second], hashes[first]).sum())
+        for place, first in enumerate(names)
+        for second in names[place + 1 :]
+    }
+    near = scene.near.places
+    pairs = np.column_stack([np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()])
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    rough = np.linalg.norm(scene.coarse[pairs[:, 0]] - scene.coarse[pairs[:, 1]], axis=1)
+    unlike = every[pairs[:, 0]] != every[pairs[:, 1]]
+    pairs, rough = pairs[unlike], rough[unlike]
+    # Components leave out a little of every distance, so twice as many are looked at as are wanted, and more.
+    pairs = pairs[np.argsort(rough, kind="stable")[: 20 * most]]
+    apart = scene.vectors[pairs[:, 0]].astype(np.float64) - scene.vectors[pairs[:, 1]]
+    exact = np.sqrt((apart**2).sum(axis=1))
+    order = np.argsort(exact, kind="stable")[:most]
+    return Twins(len(every) - len(np.unique(every)), between, pairs[order], exact[order])
+
+
+@dataclass(frozen=True, eq=False)
+class Characters:
+    """Places of digits of three kinds, each list ordered.
+
+    typical: for each class the digits nearest to many others of it. odd: the farthest from all others. ambiguous: those
+    whose neighbours are of different classes in the most equal shares; empty without labels.
+    """
+
+    typical: dict[int | None, NDArray[np.intp]]
+    odd: NDArray[np.intp]
+    ambiguous: NDArray[np.intp]
+
+
+def characters(near: Neighbours, labels: Labels | None, shares: NDArray[np.float32] | None, *, each: int) -> Characters:
+    """Typical, odd and ambiguous digits by their nearest neighbours; shares: (N, 10) of the classes among them."""
+    reach = near.distances.mean(axis=1)
+    classes: list[int | None] = [None] if labels is None else sorted(set(labels.tolist()))
+    typical = {}
+    for label in classes:
+        members = np.arange(len(reach)) if label is None else np.flatnonzero(labels == label)
+        typical[label] = members[np.argsort(reach[members], kind="stable")[:each]]
+    odd = np.argsort(-reach, kind="stable")[: 2 * each]
+    if shares is None:
+        return Characters(typical, odd, np.zeros(0, np.intp))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        entropy = -np.where(shares > 0, shares * np.log(shares), 0).sum(axis=1)
+    torn = np.argsort(-entropy, kind="stable")[: 2 * each]
+    return Characters(typical, odd, torn[entropy[torn] > 0])

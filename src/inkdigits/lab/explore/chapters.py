@@ -1,0 +1,9 @@
+"""The chapters of an exploration, in the order of the page."""
+
+from __future__ import annotations
+
+from .basics_chapter import BASICS, STRANGE
+from .maps_chapter import CHAPTER as MAPS
+from .noise_chapter import CHAPTER as RANDOM
+
+CHAPTERS = {chapter.ident: chapter for chapter in (BASICS, STRANGE, RANDOM, MAPS)}
