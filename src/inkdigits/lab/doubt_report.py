@@ -41,25 +41,32 @@ def doubt_words(found: Doubts, *, origin: str) -> str:
 
 
 def doubt_gallery(
-    found: Doubts, images: Images, *, said: Callable[[Doubt], str] = lambda doubt: f"{percent(doubt.probability, 1)}"
+    found: Doubts,
+    images: Images,
+    *,
+    said: Callable[[Doubt], str] = lambda doubt: f"{percent(doubt.probability, 1)}",
+    named: Callable[[Doubt], str] = lambda doubt: f"no. {doubt.index}",
 ) -> str:
-    """The digits, those in doubt before the next ones. images: (N, 28, 28), by `Doubt.index`; said: for `suggested`."""
+    """The digits, those in doubt before the next ones.
+
+    images: (N, 28, 28), by `Doubt.index`; said: what speaks for `suggested`; named: what the digit is called.
+    """
     flagged = [doubt for doubt in found.first if doubt.flagged]
     others = [doubt for doubt in found.first if not doubt.flagged]
     if not flagged or not others:
-        return _tiles(found.first, images, said)
+        return _tiles(found.first, images, said, named)
     headings = f"In doubt ({len(flagged)})", f"The next ({len(others)})"
     parts = zip(headings, (flagged, others), strict=True)
-    return "\n".join(subheading(heading) + _tiles(some, images, said) for heading, some in parts)
+    return "\n".join(subheading(heading) + _tiles(some, images, said, named) for heading, some in parts)
 
 
-def _tiles(doubts: Sequence[Doubt], images: Images, said: Callable[[Doubt], str]) -> str:
+def _tiles(doubts: Sequence[Doubt], images: Images, said: Callable[[Doubt], str], named: Callable[[Doubt], str]) -> str:
     return gallery(
         Tile(
             images[doubt.index],
             alt=f"digit {doubt.index}, labelled {doubt.label}, perhaps {doubt.suggested}",
             title=f"{doubt.label}: a {doubt.suggested}?",
-            lines=(said(doubt), f"no. {doubt.index}"),
+            lines=(said(doubt), named(doubt)),
             sure=doubt.probability,
             mark="contested" if doubt.contested else None,
         )

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...digits.dataset import PIXELS, SIDE, Images, Labels, pixel_hashes
+from ...digits.dataset import CLASSES, PIXELS, SIDE, Images, Labels, pixel_hashes
 from .neighbours import Neighbours
 from .scene import Scene
 
 QUARTILES = (0.25, 0.5, 0.75)
 INKED = 128  # grey from which a pixel counts as ink
+CANDIDATES = 20  # for the nearest pair
 
 Doubles = NDArray[np.float64]
 
@@ -78,17 +79,20 @@ class Twins:
     """Images that occur more than once, and pairs that nearly do.
 
     exact: how many repeat an earlier one. between: for two parts, how many of the second stand in the first too.
-    pairs: (P, 2) places of the nearest pairs that are not equal, the nearest first; distances: (P,).
+    pairs: (P, 2) places of pairs that lie near to each other but are not equal, the nearest first; distances: (P,).
     """
 
     exact: int
     between: dict[str, int]
     pairs: NDArray[np.int64]
-    distances: NDArray[np.float64]
+    distances: Doubles
 
 
 def twins(scene: Scene, *, most: int) -> Twins:
-    """Exact and near doubles: the `most` pairs that lie nearest to each other in the pixels."""
+    """Exact and near doubles: the nearest pair of each class and of two classes, or the `most` nearest without labels.
+
+    Every class has its own measure of what is near: the nearest pairs of all would be ones.
+    """
     hashes = {name: pixel_hashes(part.images) for name, part in scene.parts.items()}
     every = np.concatenate(list(hashes.values()))
     names = list(hashes)
@@ -100,15 +104,25 @@ def twins(scene: Scene, *, most: int) -> Twins:
     near = scene.near.places
     pairs = np.column_stack([np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    pairs = pairs[every[pairs[:, 0]] != every[pairs[:, 1]]]
     rough = np.linalg.norm(scene.coarse[pairs[:, 0]] - scene.coarse[pairs[:, 1]], axis=1)
-    unlike = every[pairs[:, 0]] != every[pairs[:, 1]]
-    pairs, rough = pairs[unlike], rough[unlike]
-    # Components leave out a little of every distance, so twice as many are looked at as are wanted, and more.
-    pairs = pairs[np.argsort(rough, kind="stable")[: 20 * most]]
-    apart = scene.vectors[pairs[:, 0]].astype(np.float64) - scene.vectors[pairs[:, 1]]
-    exact = np.sqrt((apart**2).sum(axis=1))
-    order = np.argsort(exact, kind="stable")[:most]
-    return Twins(len(every) - len(np.unique(every)), between, pairs[order], exact[order])
+    pairs = pairs[np.argsort(rough, kind="stable")]
+    if scene.labels is None:
+        groups = [pairs[: CANDIDATES * most]]
+    else:
+        first, second = scene.labels[pairs].T
+        kinds = np.where(first == second, first, CLASSES)
+        groups = [pairs[kinds == kind][:CANDIDATES] for kind in range(CLASSES + 1)]
+        most = 1
+    chosen, apart = [], []
+    for group in groups:
+        # The components leave out a little of every distance, so more are measured than are wanted.
+        between_them = scene.vectors[group[:, 0]].astype(np.float64) - scene.vectors[group[:, 1]]
+        exact = np.sqrt((between_them**2).sum(axis=1))
+        order = np.argsort(exact, kind="stable")[:most]
+        chosen.append(group[order])
+        apart.append(exact[order])
+    return Twins(len(every) - len(np.unique(every)), between, np.concatenate(chosen), np.concatenate(apart))
 
 
 @dataclass(frozen=True, eq=False)

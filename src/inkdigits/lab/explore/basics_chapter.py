@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from ..report import (
 )
 from ..score import rounded
 from .basics import INKED, Column, characters, class_images, column, ink, twins
-from .chapter import CannotSayError, Chapter, Part, Plate
+from .chapter import Block, CannotSayError, Chapter, Part, Plate
 from .maps import votes
 from .scene import Scene
 
@@ -69,7 +70,7 @@ def counts(scene: Scene) -> Part:
     ]
     plate = Plate("counts", _counts_figure(total), alt="digits of each class as bars", caption="Digits of each class.")
     shown = table(["digit", *by_part, "share"], rows, caption="Digits of each class and part.")
-    return Part(facts, (prose(sentence), plate, shown), (sentence,))
+    return Part(facts, (prose(sentence), (plate, shown)), (sentence,))
 
 
 def rows(scene: Scene) -> Part:
@@ -139,7 +140,7 @@ def pixels(scene: Scene) -> Part:
     blank = f"{never} of the 784 pixels are paper in every image; they say nothing about any digit."
     plate = Plate("pixels", _pixels_figure(shares), alt="share of the pixels by grey", caption=words)
     where = Plate("never-inked", _never_figure(ever), alt="the pixels that are inked in some image", caption=blank)
-    return Part(facts, (subheading("Pixels"), plate, where), (blank,))
+    return Part(facts, (subheading("Pixels"), (plate, where)), (blank,))
 
 
 def ink_of_digits(scene: Scene) -> Part:
@@ -164,22 +165,17 @@ def ink_of_digits(scene: Scene) -> Part:
 
 def faces(scene: Scene) -> Part:
     """Mean, median and spread of each class."""
-    found = class_images(scene.images, scene.labels)
-    pictures = [
-        Strip(
-            np.stack([of.mean, of.median, of.deviation]),
-            alt=f"mean, median and standard deviation of {NAMED[label]}",
-            title=NAMED[label].capitalize(),
-            figure="",
-            lines=("mean, median, standard deviation",),
-        )
-        for label, of in found.items()
+    found = class_images(scene.images, scene.labels).values()
+    kinds = {
+        "Mean": ("the digit out of focus: the blur is where hands differ", [of.mean for of in found]),
+        "Median": ("what most writers share", [of.median for of in found]),
+        "Standard deviation": ("where they differ: the outlines", [of.deviation for of in found]),
+    }
+    rows = [
+        Strip(np.stack(pictures), alt=f"{name.lower()} of each class", title=name, figure="", lines=(about,))
+        for name, (about, pictures) in kinds.items()
     ]
-    words = prose(
-        "The mean of each class is a digit out of focus: the blur is where hands differ, and the standard deviation "
-        "shows it as an outline. The median leaves only what most writers share."
-    )
-    return Part({}, (subheading("Faces of the classes"), words, strips(pictures)))
+    return Part({}, (subheading("Faces of the classes"), strips(rows)))
 
 
 def odd(scene: Scene) -> Part:
@@ -210,8 +206,11 @@ def odd(scene: Scene) -> Part:
     if shares is not None and len(found.ambiguous):
         blocks += [
             subheading("Ambiguous"),
-            prose(f"Digits whose {VOTERS} nearest neighbours are of several classes in the most equal shares."),
-            gallery(_tile(scene, int(at), _shares(shares[at])) for at in found.ambiguous),
+            prose(
+                f"Digits whose {VOTERS} nearest neighbours are of several classes in the most equal shares, with the "
+                "classes of these neighbours."
+            ),
+            gallery(_tile(scene, int(at), _voters(scene, int(at))) for at in found.ambiguous),
         ]
     return Part(facts, tuple(blocks))
 
@@ -221,9 +220,11 @@ def _tile(scene: Scene, at: int, line: str) -> Tile:
     return Tile(scene.images[at], alt=f"{scene.name(at)}, labelled {title}", title=title, lines=(line, scene.name(at)))
 
 
-def _shares(shares: np.ndarray[Any, Any]) -> str:
-    first = np.argsort(-shares, kind="stable")[:3]
-    return ", ".join(f"{percent(float(shares[label]), 0)} {label}s" for label in first if shares[label])
+def _voters(scene: Scene, at: int) -> str:
+    """The classes of a digit's neighbours, the commonest first."""
+    assert scene.labels is not None
+    counts = np.bincount(scene.labels[scene.near.places[at, :VOTERS]], minlength=CLASSES)
+    return " ".join(str(label) * counts[label] for label in np.argsort(-counts, kind="stable") if counts[label])
 
 
 def doubled(scene: Scene) -> Part:
@@ -250,11 +251,16 @@ def doubled(scene: Scene) -> Part:
             for (a, b), apart in zip(found.pairs, found.distances, strict=True)
         ],
     }
-    blocks = [subheading("Doubles"), prose(exact, *across)]
+    blocks: list[Block] = [subheading("Doubles"), prose(exact, *across)]
     if len(found.pairs):
         blocks += [
-            prose("The pairs that come nearest to it, by the distance of their pixels (paper to ink in one is 1):"),
-            strips(
+            prose(
+                "The two digits of each class that come nearest to it, and the two of different classes, by the "
+                "distance of their pixels (from paper to ink in one pixel is 1)."
+                if scene.labels is not None
+                else "The pairs that come nearest to it, by the distance of their pixels (paper to ink in one is 1)."
+            ),
+            _two_columns(
                 Strip(
                     scene.images[[a, b]], alt=f"{scene.name(int(a))} and {scene.name(int(b))}",
                     title=_pair_labels(scene, int(a), int(b)), figure=f"{apart:.2f}",
@@ -264,6 +270,12 @@ def doubled(scene: Scene) -> Part:
             ),
         ]  # fmt: skip
     return Part(facts, tuple(blocks), (exact,))
+
+
+def _two_columns(rows: Iterable[Strip]) -> tuple[str, ...]:
+    listed = list(rows)
+    half = -(-len(listed) // 2)
+    return tuple(strips(part) for part in (listed[:half], listed[half:]) if part)
 
 
 def _pair_labels(scene: Scene, first: int, second: int) -> str:
@@ -288,9 +300,14 @@ def doubt(scene: Scene) -> Part:
     for one, told in zip(found.first, facts["first"], strict=True):
         told["name"] = scene.name(one.index)
     origin = f"A digit's {VOTERS} nearest neighbours, without itself, vote on what it is."
-    gallery_html = doubt_gallery(found, scene.images, said=lambda one: f"{percent(one.probability, 0)} of them")
+    shown = doubt_gallery(
+        found,
+        scene.images,
+        said=lambda one: f"{round(VOTERS * one.probability)} of {VOTERS}",
+        named=lambda one: scene.name(one.index),
+    )
     said = f"labels in doubt: {found.flagged:,}"
-    return Part(facts, (doubt_words(found, origin=origin), gallery_html), (said,))
+    return Part(facts, (subheading("Labels in doubt"), doubt_words(found, origin=origin), shown), (said,))
 
 
 def _counts_figure(total: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,24 +39,32 @@ class Plate:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A plate that is an image already, uint8 (H, W, 3) or (H, W, 4); `NAME.png` alone is written."""
+    """A plate that is an image already, uint8 (H, W, 3) or (H, W, 4); `NAME.png` alone is written.
+
+    first: whether it opens the page, instead of standing in its section.
+    """
 
     name: str
     image: NDArray[np.uint8]
     alt: str
     caption: str
+    first: bool = False
+
+
+Block: TypeAlias = "str | Plate | Picture | tuple[str | Plate | Picture, ...]"
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """What one part found.
 
-    facts: plain dictionaries, lists, strings and numbers (NaN becomes null). blocks: HTML, and plates in between.
-    said: sentences for the terminal, the shortest form of what was found.
+    facts: plain dictionaries, lists, strings and numbers (None for what is not a number). blocks: HTML, and plates in
+    between; those of a tuple stand side by side where there is room. said: sentences for the terminal, the shortest
+    form of what was found.
     """
 
     facts: dict[str, Any]
-    blocks: tuple[str | Plate | Picture, ...] = ()
+    blocks: tuple[Block, ...] = ()
     said: tuple[str, ...] = ()
 
 

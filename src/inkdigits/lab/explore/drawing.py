@@ -2,7 +2,7 @@
 
 >>> image = map_image(placed, labels, images)
 >>> image.shape
-(1100, 1100, 4)
+(1075, 1083, 4)
 
 A scatter plot of 70,000 points hides all but the last ones drawn. Here each pixel counts its points by class: the
 colour is the mixture, the depth grows with the logarithm of the count. On top, where there is room, stand digits.
@@ -46,7 +46,7 @@ def framed(placed: NDArray[np.floating], *, width: int = WIDTH) -> NDArray[np.fl
 def map_image(
     placed: NDArray[np.floating], labels: Labels | None, images: Images, *, width: int = WIDTH
 ) -> NDArray[np.uint8]:
-    """A map as a picture uint8 (width, width, 4) on nothing: a ground of density with digits on it.
+    """A map as a picture uint8 (H, W, 4), the longer side `width`, on nothing: a ground of density with digits on it.
 
     placed: (N, 2); labels: (N,) or None; images: (N, 28, 28).
     """
@@ -54,7 +54,13 @@ def map_image(
     classes = np.zeros(len(at), np.intp) if labels is None else labels.astype(np.intp)
     colours = palette(labels)
     ground = _density(at, classes, colours, width)
-    return _with_digits(ground, at, classes, colours, images)
+    return _trimmed(_with_digits(ground, at, classes, colours, images))
+
+
+def _trimmed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Without the empty stripes at its sides."""
+    down, right = (np.flatnonzero(picture[..., 3].any(axis=axis)) for axis in (1, 0))
+    return picture[down[0] : down[-1] + 1, right[0] : right[-1] + 1]
 
 
 def _density(

@@ -136,6 +136,7 @@ def _map_part(
         map_image(placed, scene.labels, scene.images),
         alt=f"map of {len(scene):,} digits: {title}",
         caption=f"{title}, {len(scene):,} digits. {_distortion(judged)}",
+        first=name == "tsne",
     )
     said = "" if judged.accuracy is None else f": {percent(judged.accuracy, 1)} by the vote of neighbours"
     return Part(facts, (picture,), (f"map, {title}{said}",))

@@ -17,10 +17,10 @@ from .neighbours import nearest
 from .noise import draws_needed, random_points
 from .scene import Scene
 
-POINTS = 1_000  # of each kind
+POINTS, QUICK_POINTS = 1_000, 500  # of each kind
 SHOWN = 10
 LEAST = 20  # digits without which a distance between digits, or an area, is chance
-REFERENCE = 1_000  # digits over which the chance of a hit is averaged
+REFERENCE = 500  # digits over which the chance of a hit is averaged
 VARIANCE = 0.9  # of the digits, kept by the components that a point is rebuilt from
 RESAMPLES = 200
 NAMES = {
@@ -41,8 +41,9 @@ def noise(scene: Scene) -> Part:
     if len(scene) < LEAST:
         raise CannotSayError(f"Random points are compared with at least {LEAST} digits, and here are {len(scene)}.")
     rng = scene.rng("random points")
-    asked = rng.choice(len(scene), min(POINTS, len(scene)), replace=False)
-    sets = {"digits": scene.images[asked]} | random_points(scene.images, scene.components, POINTS, rng=rng)
+    points = QUICK_POINTS if scene.quick else POINTS
+    asked = rng.choice(len(scene), min(points, len(scene)), replace=False)
+    sets = {"digits": scene.images[asked]} | random_points(scene.images, scene.components, points, rng=rng)
     measured = {name: _measure(scene, images, asked if name == "digits" else None) for name, images in sets.items()}
     radius = float(np.median(measured["digits"]["distance"]))
     if radius == 0:
@@ -55,9 +56,9 @@ def noise(scene: Scene) -> Part:
     }
     powers = {name: getattr(draws, name) for name in kinds}
     within = {name: float((measured[name]["distance"] <= radius).mean()) for name in kinds}
-    read = {name: 1 - float(scene.refuses(sets[name]).mean()) for name in sets}
+    read = {name: 1 - float(of["refused"].mean()) for name, of in measured.items()}
     facts = {
-        "points": POINTS,
+        "points": points,
         "nearest_digit_median": {name: rounded(float(np.median(of["distance"]))) for name, of in measured.items()},
         "auroc": told,
         "draws_at_least_power_of_ten": {name: rounded(power) for name, power in powers.items()},
@@ -69,7 +70,7 @@ def noise(scene: Scene) -> Part:
     first = (
         f"A point drawn at random is noise, and far from every digit: from a digit to the nearest other one it is "
         f"{radius:.1f} (the distance from paper to ink in one pixel is 1), from a random point to the nearest digit "
-        f"{np.median(far):.1f} (median of {POINTS:,})."
+        f"{np.median(far):.1f} (median of {points:,})."
     )
     blocks = (
         prose(first, _draws_words(powers, within, draws.reference)),
@@ -85,16 +86,16 @@ def noise(scene: Scene) -> Part:
             [[NAMES[name], *(_cell(told[name][measure]) for measure in MEASURES)] for name in kinds],
             caption=(
                 "The chance that a random point scores higher than a digit (area under the ROC curve), with its 95 % "
-                "interval over resampled points: 1 tells them apart without a mistake, 0.5 not at all."
+                "interval over resampled points: 1 and 0 tell them apart without a mistake, 0.5 not at all."
             ),
         ),
     )
-    said = f"random points: at least 10^{math.floor(powers['uniform'])} uniform draws for one near a digit"
+    said = f"random points: at least {power_of_ten(powers['uniform'])} uniform draws for one near a digit"
     return Part(facts, blocks, (said,))
 
 
-def _measure(scene: Scene, images: Images, own: NDArray[np.intp] | None) -> dict[str, NDArray[np.floating[Any]]]:
-    """The three measures (n,) of images; `own` says which of the scene's digits they are, if they are."""
+def _measure(scene: Scene, images: Images, own: NDArray[np.intp] | None) -> dict[str, NDArray[Any]]:
+    """The three measures (n,) of images, and which the reader refuses; `own`: which of the scene's digits they are."""
     vectors = images.reshape(len(images), PIXELS).astype(np.float32) / np.float32(255)
     near = nearest(scene.vectors, 1 if own is None else 2, queries=vectors)
     distances = near.distances[:, -1]  # a digit's first neighbour is itself, or its double
@@ -102,9 +103,12 @@ def _measure(scene: Scene, images: Images, own: NDArray[np.intp] | None) -> dict
     axes = scene.components.axes[:kept]
     centred = vectors - scene.components.mean
     lost = centred - (centred @ axes.T) @ axes
-    novelty = scene.reader.predict(images).novelty
-    assert novelty is not None  # the shipped reader says it
-    return {"distance": distances, "rebuilt": np.sqrt((lost**2).mean(axis=1)), "novelty": novelty}
+    answers = scene.reader.predict(images)
+    refused = scene.reader.refused(answers)
+    assert answers.novelty is not None  # the shipped reader has it …
+    assert refused is not None  # … and its thresholds
+    rebuilt = np.sqrt((lost**2).mean(axis=1))
+    return {"distance": distances, "rebuilt": rebuilt, "novelty": answers.novelty, "refused": refused}
 
 
 def _area(digits: NDArray[Any], others: NDArray[Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -120,16 +124,21 @@ def _cell(area: dict[str, Any]) -> str:
     return f"{value:.3f}" if low == high else f"{value:.3f} ({low:.3f}–{high:.3f})"
 
 
+def power_of_ten(power: float) -> str:
+    """A power of ten, rounded down, as it is printed: 10³⁰³."""
+    return "10" + str(math.floor(power)).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+
+
 def _draws_words(powers: dict[str, float], within: dict[str, float], reference: int) -> str:
     text = (
         f"For one point to fall as near to a digit as digits are to each other, one would have to draw at least "
-        f"10^{math.floor(powers['uniform'])} of them"
+        f"{power_of_ten(powers['uniform'])} of them"
     )
     if powers["marginals"] >= 1:
-        text += f", or 10^{math.floor(powers['marginals'])} if each pixel is drawn with its own greys"
+        text += f", or {power_of_ten(powers['marginals'])} if each pixel is drawn with its own greys"
     text += f" (Chernoff's bound, over {reference:,} digits)."
     if powers["gaussian"] >= 1:
-        text += f" A Gaussian with the digits' covariance needs at least 10^{math.floor(powers['gaussian'])}."
+        text += f" A Gaussian with the digits' covariance needs at least {power_of_ten(powers['gaussian'])}."
     else:
         share = within["gaussian"]
         text += " For a Gaussian with the digits' covariance the bound says nothing; of those drawn here " + (
@@ -182,15 +191,16 @@ def _figure(measured: dict[str, dict[str, NDArray[Any]]]) -> Any:
 def _figure_words(told: dict[str, dict[str, Any]]) -> str:
     hardest = min(
         ((area["value"], name, measure) for name, of in told.items() for measure, area in of.items()),
-        key=lambda found: found[0],
+        key=lambda found: abs(found[0] - 0.5),
     )
     least = hardest[0]
     text = "Middle half (thick) and nine tenths (thin) of each kind. "
     if least >= 0.999:
         return text + "Every measure tells every kind from digits almost without a mistake."
+    lower = " and scores lower than the digits" if least < 0.5 else ""
     return (
         text + f"The hardest to tell is {NAMES[hardest[1]]} by {MEASURES[hardest[2]]} "
-        f"(area under the ROC curve {least:.3f})."
+        f"(area under the ROC curve {least:.3f}){lower}."
     )
 
 

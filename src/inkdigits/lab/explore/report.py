@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 from PIL import Image
 
-from ..report import Section, counted, page, plot, prose
-from .chapter import Part, Picture, Plate
-from .explore import FIGURES, REPORT, Exploration
+from ..report import Section, counted, page, plot, prose, side_by_side
+from .chapter import Picture, Plate
+from .explore import FIGURES, REPORT, Exploration, Result
 
 DOTS = 200  # an inch, of figures as PNG
 QUALITY = 85  # of maps within the page; the files are exact
@@ -25,10 +25,12 @@ QUALITY = 85  # of maps within the page; the files are exact
 def write_report(found: Exploration, folder: Path) -> None:
     """Writes `report.html` and `figures/` into a folder."""
     (folder / FIGURES).mkdir()
-    for results in found.results.values():
-        for result in results:
-            if result.part:
-                _write_figures(result.part, folder / FIGURES)
+    for name, block in _plates(found):
+        if isinstance(block, Plate):
+            block.figure.savefig(folder / FIGURES / f"{name}.svg", facecolor="white")
+            block.figure.savefig(folder / FIGURES / f"{name}.png", facecolor="white", dpi=DOTS)
+        else:
+            Image.fromarray(block.image).save(folder / FIGURES / f"{name}.png")
     (folder / REPORT).write_text(exploration_report(found), encoding="utf-8", errors="replace")
 
 
@@ -37,8 +39,11 @@ def exploration_report(found: Exploration) -> str:
     sample = "" if found.n == found.total else f", a sample of {found.total:,}"
     lead = prose(f"{counted(found.n, 'digit')} of {found.source}{sample}.", kind="quiet")
     lead += "<ul>" + "".join(f"<li>{escape(_sentence(line))}</li>" for line in found.said()) + "</ul>"
+    first = [block for _, block in _plates(found) if isinstance(block, Picture) and block.first]
+    lead += "\n".join(map(_picture, first))
     sections = [
-        Section(chapter, found.headings[chapter], "\n".join(_html(found, chapter))) for chapter in found.results
+        Section(chapter, found.headings[chapter], "\n".join(_html(results)))
+        for chapter, results in found.results.items()
     ]
     return page(f"The space of digits: {found.source}", lead=lead, sections=sections)
 
@@ -47,18 +52,32 @@ def _sentence(line: str) -> str:
     return line[0].upper() + line[1:] + ("" if line.endswith(".") else ".")
 
 
-def _html(found: Exploration, chapter: str) -> Iterator[str]:
-    for result in found.results[chapter]:
+def _html(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
         if result.part is None:
             yield prose(result.skipped or f"This part broke ({result.failed}).", kind="warning")
             continue
         for block in result.part.blocks:
-            if isinstance(block, Plate):
-                yield plot(block.figure, block.name, alt=block.alt, caption=block.caption)
-            elif isinstance(block, Picture):
-                yield _picture(block)
-            else:
-                yield block
+            if isinstance(block, tuple):
+                yield side_by_side(*map(_block, block))
+            elif not (isinstance(block, Picture) and block.first):
+                yield _block(block)
+
+
+def _block(block: str | Plate | Picture) -> str:
+    if isinstance(block, Plate):
+        return plot(block.figure, block.name, alt=block.alt, caption=block.caption)
+    return _picture(block) if isinstance(block, Picture) else block
+
+
+def _plates(found: Exploration) -> Iterator[tuple[str, Plate | Picture]]:
+    """All figures of the page, by name."""
+    for results in found.results.values():
+        for result in results:
+            for block in result.part.blocks if result.part else ():
+                for one in block if isinstance(block, tuple) else (block,):
+                    if not isinstance(one, str):
+                        yield one.name, one
 
 
 def _picture(picture: Picture) -> str:
@@ -70,12 +89,3 @@ def _picture(picture: Picture) -> str:
         f'<figure class="plot"><img src="data:image/webp;base64,{data}" alt="{escape(picture.alt)}" '
         f'width="{width}" height="{height}"><figcaption>{escape(picture.caption)}</figcaption></figure>'
     )
-
-
-def _write_figures(part: Part, folder: Path) -> None:
-    for block in part.blocks:
-        if isinstance(block, Plate):
-            block.figure.savefig(folder / f"{block.name}.svg", facecolor="white")
-            block.figure.savefig(folder / f"{block.name}.png", facecolor="white", dpi=DOTS)
-        elif isinstance(block, Picture):
-            Image.fromarray(block.image).save(folder / f"{block.name}.png")

@@ -140,11 +140,6 @@ class Scene:
         """What the reader says of every digit, with features."""
         return self.reader.predict(self.images, features=True)
 
-    def refuses(self, images: Images) -> NDArray[np.bool_]:
-        """Which of images uint8 (M, 28, 28) the reader declines to answer."""
-        refused = self.reader.refused(self.reader.predict(images))
-        return np.zeros(len(images), bool) if refused is None else refused
-
     def rng(self, purpose: str) -> np.random.Generator:
         """A generator for one purpose: the same whichever other parts are run."""
         return np.random.default_rng([self.seed, zlib.crc32(purpose.encode())])
