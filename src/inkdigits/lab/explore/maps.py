@@ -26,6 +26,7 @@ PERPLEXITY = 10.0  # a third of the neighbours; 30, the usual one, takes three t
 EARLY, EXAGGERATION = 80, 12.0  # steps in which neighbours are drawn together harder
 LATE = 150  # steps after them
 UMAP_NEIGHBOURS = 15
+MANY = 2_000  # points from which a grid is quicker than a tree
 LEAST_POINTS = 30  # fewer have no neighbourhoods to keep
 JUDGED = 10  # neighbours that vote on a digit's class in the map, itself left out
 TRUST_POINTS, TRUST_NEIGHBOURS = 4_000, 12
@@ -48,8 +49,9 @@ def tsne(points: Points, near: Neighbours, *, seed: int, threads: int | None = N
     likeness = affinity.PerplexityBasedNN(
         knn_index=known, perplexity=min(PERPLEXITY, near.k / 3), n_jobs=jobs, random_state=seed
     )
+    method = "fft" if len(points) >= MANY else "bh"
     start = initialization.rescale(_jittered(points[:, :2], seed))
-    embedding = TSNEEmbedding(start, likeness, negative_gradient_method="fft", n_jobs=jobs, random_state=seed)
+    embedding = TSNEEmbedding(start, likeness, negative_gradient_method=method, n_jobs=jobs, random_state=seed)
     for steps, pull, momentum in ((EARLY, EXAGGERATION, 0.5), (LATE, 1.0, 0.8)):
         embedding = embedding.optimize(steps, exaggeration=pull, momentum=momentum, learning_rate="auto", n_jobs=jobs)
     return np.asarray(embedding, np.float32)

@@ -76,9 +76,8 @@ def of_network(scene: Scene) -> Part:
 
 def compared(scene: Scene) -> Part:
     """The maps beside each other in numbers, and all of them to walk about in."""
-    made: dict[str, Drawn] = scene.cache.get(MAPS, {})
-    if not made:
-        raise CannotSayError("There is no map here to compare.")
+    _need_points(scene)
+    made: dict[str, Drawn] = scene.cache[MAPS]
     rows = [
         [
             drawn.title,

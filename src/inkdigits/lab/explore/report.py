@@ -53,9 +53,13 @@ def _sentence(line: str) -> str:
 
 
 def _html(results: Sequence[Result]) -> Iterator[str]:
+    told: set[str] = set()
     for result in results:
         if result.part is None:
-            yield prose(result.skipped or f"This part broke ({result.failed}).", kind="warning")
+            why = result.skipped or f"This part broke ({result.failed})."
+            if why not in told:
+                yield prose(why, kind="warning")
+            told.add(why)
             continue
         for block in result.part.blocks:
             if isinstance(block, tuple):
