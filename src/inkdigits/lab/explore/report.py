@@ -14,7 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..report import Section, counted, page, plot, prose, side_by_side
+from ..report import Section, counted, page, plot, prose, side_by_side, terms
+from .answers import answers
 from .chapter import Picture, Plate
 from .explore import FIGURES, REPORT, Exploration, Result
 
@@ -38,7 +39,7 @@ def exploration_report(found: Exploration) -> str:
     """The page as HTML."""
     sample = "" if found.n == found.total else f", a sample of {found.total:,}"
     lead = prose(f"{counted(found.n, 'digit')} of {found.source}{sample}.", kind="quiet")
-    lead += "<ul>" + "".join(f"<li>{escape(_sentence(line))}</li>" for line in found.said()) + "</ul>"
+    lead += terms(answers(found.as_dict()["findings"]))
     first = [block for _, block in _plates(found) if isinstance(block, Picture) and block.first]
     lead += "\n".join(map(_picture, first))
     sections = [
@@ -46,10 +47,6 @@ def exploration_report(found: Exploration) -> str:
         for chapter, results in found.results.items()
     ]
     return page(f"The space of digits: {found.source}", lead=lead, sections=sections)
-
-
-def _sentence(line: str) -> str:
-    return line[0].upper() + line[1:] + ("" if line.endswith(".") else ".")
 
 
 def _html(results: Sequence[Result]) -> Iterator[str]:
