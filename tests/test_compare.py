@@ -401,11 +401,23 @@ def test_a_doubling_is_measured_on_the_curve() -> None:
 
 
 def test_what_is_left_is_judged_by_the_same_technique_with_fewer_digits() -> None:
-    trial = stand_in(Task("svm-rbf", 200, 0, 900), None, load_mnist("test").take(slice(100)))[0]  # type: ignore[arg-type]
-    one = time_left([Task("svm-rbf", 400, 0, 900)], [trial], 2, 5)
+    task = Task("svm-rbf", 200, 0, 900)
+    trial = stand_in(task, None, load_mnist("test").take(slice(100)))[0]  # type: ignore[arg-type]
+    tried = [(task, trial)]
+    one = time_left([Task("svm-rbf", 400, 0, 900)], tried, 2, 5)
     assert 40 < one < 60
-    assert time_left([Task("svm-rbf", 400, 0, 900)] * 2, [trial], 2, 5) == pytest.approx(one)
-    assert time_left([Task("svm-rbf", 40_000, 0, 10)], [trial], 1, 5) < 30
+    assert time_left([Task("svm-rbf", 400, 0, 900)] * 2, tried, 2, 5) == pytest.approx(one)
+    assert time_left([Task("svm-rbf", 40_000, 0, 10)], tried, 1, 5) < 30
+
+
+def test_a_training_whose_epochs_are_set_is_judged_by_the_images_it_sees() -> None:
+    short = Task("lenet5", 500, 0, 900, variant="few", changes={"epochs": 8.0})
+    trial = stand_in(short, None, load_mnist("test").take(slice(100)))[0]  # type: ignore[arg-type]
+    same, half = (
+        time_left([Task("lenet5", 4_000, 0, 900, variant=name, changes={"epochs": epochs})], [(short, trial)], 1, 5)
+        for name, epochs in (("few", 1.0), ("other", 0.5))
+    )
+    assert half < same == pytest.approx(time_left([short], [(short, trial)], 1, 5))
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def run_tasks(
         say(f"going on: {len(tasks) - len(left)} of {len(tasks)} trials are there already")
     orders = {seed: nested_order(train.need_labels("learn from"), seed) for seed in {task.seed for task in left}}
     began = time.monotonic()
-    waiting = {task.key: task for task in left}
+    waiting, planned = {task.key: task for task in left}, {task.key: task for task in tasks}
 
     def calls(some: Iterable[Task]) -> Iterator[Any]:
         for task in some:
@@ -142,7 +142,8 @@ def run_tasks(
             del waiting[trial.key]
             bar.update()
             bar.clear()
-            remaining = time_left(list(waiting.values()), list(ledger.trials.values()), jobs, time.monotonic() - began)
+            tried = [(planned[key], trial) for key, trial in ledger.trials.items() if key in planned]
+            remaining = time_left(list(waiting.values()), tried, jobs, time.monotonic() - began)
             say(_line(trial, len(left) - len(waiting), len(left), remaining if waiting else None))
 
 
@@ -197,24 +198,29 @@ START = 3.0  # seconds to begin a trial: a new interpreter, its imports, the dig
 GROWTH = 1.3  # the time of a trial goes with this power of its digits: between a network's 1 and a kernel's 2
 
 
-def time_left(waiting: Sequence[Task], trials: Sequence[Trial], jobs: int, elapsed: float) -> float:
-    """Seconds that the waiting tasks will take, from the technique's own time with fewer digits where there is one.
+def time_left(waiting: Sequence[Task], tried: Sequence[tuple[Task, Trial]], jobs: int, elapsed: float) -> float:
+    """Seconds that the waiting tasks will take, from the technique's own time with less to do where there is one.
 
-    A technique of which nothing is known yet counts as the mean of the others at its size, if any, and as its start.
+    A technique of which nothing is known yet counts as the mean of the others, if any, and else as the time `elapsed`.
     """
-    known: dict[str, tuple[int, float]] = {}
-    for trial in sorted(trials, key=lambda trial: trial.size):
+    known: dict[str, tuple[float, float]] = {}
+    for task, trial in sorted(tried, key=lambda pair: _work(pair[0])):
         if trial.status == "done":
-            seconds = trial.fit_seconds + trial.n_test * trial.bulk_microseconds / 1e6
-            known[trial.name] = trial.size, seconds
+            known[task.name] = _work(task), trial.fit_seconds + trial.n_test * trial.bulk_microseconds / 1e6
+    rate = fmean(seconds / work for work, seconds in known.values()) if known else None
 
-    def guess(task: Task, others: float) -> float:
-        size, seconds = known.get(task.name, (task.size, others))
-        return START + min(seconds * math.pow(task.size / size, GROWTH), 2 * task.budget)
+    def guess(task: Task) -> float:
+        if task.name in known:
+            work, seconds = known[task.name]
+            seconds *= _work(task) / work
+        else:
+            seconds = elapsed if rate is None else rate * _work(task)
+        return START + min(seconds, 2 * task.budget)
 
-    work = 0.0
-    for size in {task.size for task in waiting}:
-        rates = [seconds * math.pow(size / other, GROWTH) for other, seconds in known.values()]
-        others = fmean(rates) if rates else elapsed
-        work += sum(guess(task, others) for task in waiting if task.size == size)
-    return work / max(1, min(jobs, len(waiting)))
+    return sum(map(guess, waiting)) / max(1, min(jobs, len(waiting)))
+
+
+def _work(task: Task) -> float:
+    """How much there is to do, in units of its own: the images seen where the epochs are set, else by the digits."""
+    epochs = task.changes.get("epochs")
+    return float(task.size**GROWTH if epochs is None else task.size * epochs)
