@@ -28,7 +28,7 @@ try:
     import torch
     from torch import Tensor, nn
 
-    from .fit import EVALUATION_BATCH, rate_at
+    from .fit import EVALUATION_BATCH, a_core_of_its_own, rate_at
     from .optimiser import Optimiser
 except ModuleNotFoundError as error:
     raise MissingExtraError("an autoencoder", "lab") from error
@@ -124,14 +124,15 @@ def squeeze(
     pixels, generator = torch.from_numpy(train), torch.Generator().manual_seed(seed)
     optimiser, batch = Optimiser(network, SETTINGS), min(SETTINGS.batch, len(train))
     order = torch.empty(0, dtype=torch.int64)
-    for step in range(steps):
-        if len(order) < batch:
-            order = torch.randperm(len(pixels), generator=generator)
-        some, order = pixels[order[:batch]], order[batch:]
-        loss = nn.functional.mse_loss(network(some), some)
-        optimiser.forget_gradients()
-        loss.backward()
-        optimiser.step(rate_at(SETTINGS, step, steps))
+    with a_core_of_its_own():
+        for step in range(steps):
+            if len(order) < batch:
+                order = torch.randperm(len(pixels), generator=generator)
+            some, order = pixels[order[:batch]], order[batch:]
+            loss = nn.functional.mse_loss(network(some), some)
+            optimiser.forget_gradients()
+            loss.backward()
+            optimiser.step(rate_at(SETTINGS, step, steps))
     network.eval()
     with torch.inference_mode():
         parts = [network(some) for some in torch.from_numpy(held).split(EVALUATION_BATCH)]

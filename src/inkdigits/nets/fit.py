@@ -179,7 +179,7 @@ class Training:
         on_step: called with the loss and the number of right answers of each batch.
         """
         began = time.perf_counter() - (self.history[-1].seconds if self.history else 0.0)
-        with _a_core_of_its_own():
+        with a_core_of_its_own():
             self._run(began, on_epoch, on_step)
         if self.best is not None:
             self.network.load_state_dict(self.best)
@@ -344,7 +344,7 @@ def _channels_last(inputs: Tensor) -> Tensor:
 
 
 @contextmanager
-def _a_core_of_its_own() -> Iterator[None]:
+def a_core_of_its_own() -> Iterator[None]:
     """While this lasts, the calling thread has a processor core to itself and PyTorch's other threads have the rest.
 
     Only where PyTorch uses every core there is. The schedulers of some virtual machines leave two busy threads on one

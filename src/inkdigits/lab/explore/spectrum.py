@@ -1,14 +1,13 @@
 """The spectrum of principal components: how many stand out from chance, how many keep what share of the variance.
 
-    >>> kept = Kept.of(scene.components)
-    >>> kept.needed(0.90), kept.needed(0.95), kept.needed(0.99)
-    (87, 154, 332)
+>>> kept = Kept.of(scene.components)
+>>> kept.needed(0.90), kept.needed(0.95), kept.needed(0.99)
+(87, 154, 332)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,15 +100,10 @@ def standing(
 
 
 def _falling(symmetric: Floats) -> Floats:
-    variances: Floats = np.linalg.eigvalsh(symmetric)[::-1]
-    return np.maximum(variances, 0)
+    return np.asarray(np.maximum(np.linalg.eigvalsh(symmetric)[::-1], 0), np.float64)
 
 
-def rebuilt(vector: NDArray[np.float32], components: Components, counts: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A vector of pixels 0…1 (784,) as so many components tell it: uint8 (len(counts), 28, 28), cut off at 0…255."""
-    shown: list[NDArray[Any]] = []
-    for count in counts:
-        axes = components.axes[:count]
-        pixels = components.mean + (axes @ (vector - components.mean)) @ axes
-        shown.append(np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8).reshape(28, 28))
-    return np.stack(shown)
+def rebuilt(vectors: NDArray[np.float32], components: Components, count: int) -> NDArray[np.float32]:
+    """Vectors (M, D) as the first `count` components tell them, float32 (M, D)."""
+    axes, mean = components.axes[:count].astype(np.float32), components.mean.astype(np.float32)
+    return np.asarray(mean + components.project(vectors, count) @ axes, np.float32)
