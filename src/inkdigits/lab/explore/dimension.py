@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...digits.dataset import Images, pixel_hashes
+from ..score import rounded
 from .neighbours import nearest
 
 KS = (5, 10, 20)  # neighbours that maximum likelihood looks at
@@ -27,8 +29,7 @@ NEAREST = max(KS)
 DISCARD = 0.1  # the share of the largest ratios that TwoNN's line leaves out, as its authors do
 RADII = (5, 7, 10, 14, 20)  # others that half of the points have within the radii of the correlation integral
 BLOCK = 256  # points whose distances to all are worked out at a time
-DRAWS = 400  # of a bootstrap
-SMALLEST = 50  # distinct points, below which an estimate says nothing
+DRAWS = 250  # of a bootstrap
 
 Floats = NDArray[np.floating[Any]]
 
@@ -45,7 +46,7 @@ class Estimate:
     interval95: tuple[float, float]
 
     def as_dict(self) -> dict[str, Any]:
-        return {"value": self.value, "interval95": list(self.interval95)}
+        return {"value": rounded(self.value), "interval95": [rounded(end) for end in self.interval95]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,11 @@ def count_inside(points: Floats, asked: NDArray[np.intp], radii: Floats) -> NDAr
         for place, radius in enumerate(radii):
             counts[start : start + BLOCK, place] = np.count_nonzero(distances <= radius**2, axis=1)
     return counts
+
+
+def distinct(images: Images) -> NDArray[np.intp]:
+    """Where the images uint8 (N, 28, 28) are that no earlier one equals, ascending."""
+    return np.sort(np.unique(pixel_hashes(images), return_index=True)[1])
 
 
 def two_nn(near: Floats) -> float:
@@ -172,7 +178,5 @@ def as_of_noise(value: float, of_noise: Mapping[int, float]) -> float:
     Between these it is interpolated; outside it is NaN.
     """
     true = sorted(of_noise)
-    said = [of_noise[dimensions] for dimensions in true]
-    if not said[0] <= value <= said[-1]:
-        return float("nan")
-    return float(np.interp(value, said, true))
+    said = np.maximum.accumulate([of_noise[dimensions] for dimensions in true])
+    return float(np.interp(value, said, true)) if said[0] <= value <= said[-1] else float("nan")

@@ -1,7 +1,7 @@
 """The figures of the dimensions: the spectrum, the variance kept, the estimates, the errors of rebuilding.
 
 >>> from inkdigits.lab.explore.dimension_figures import kept_figure
->>> kept_figure(Kept.of(scene.components), (0.90, 0.95, 0.99)).savefig("kept.svg")
+>>> kept_figure(Kept.of(scene.components), {0.90: 87, 0.95: 154}).savefig("kept.svg")
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..report import BLUE, INK, MUTED, ORANGE, RULE, new_figure, percent, tidy
+from ..report import BLUE, INK, MUTED, ORANGE, new_figure, percent, tidy
 from .dimension import Estimate
 from .spectrum import Kept, Standing
 
@@ -41,8 +41,8 @@ def spectrum_figure(found: Standing) -> Any:
     axes.set_yscale("log")
     axes.set_ylim(least, float(found.variances[0]) * 2)
     axes.set_xlim(0.9, len(ranks) * 1.15)
-    _plain_ticks(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500], len(ranks))
-    _plain_ticks(axes.yaxis, [10.0**power for power in range(-2, 4)], float(found.variances[0]) * 2)
+    _plain_ticks(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500], 1, len(ranks))
+    _plain_ticks(axes.yaxis, [10.0**power for power in range(-2, 4)], least, float(found.variances[0]) * 2)
     above = found.above_chance
     if 0 < above < len(ranks):
         axes.plot(above, found.variances[above - 1], "o", color=BLUE, markersize=6)
@@ -65,18 +65,18 @@ def spectrum_figure(found: Standing) -> Any:
     return figure
 
 
-def kept_figure(kept: Kept, shares: Sequence[float]) -> Any:
+def kept_figure(kept: Kept, needed: Mapping[float, int]) -> Any:
     """The share of the variance that so many components keep, with the counts that some shares need."""
     figure = new_figure(3.1)
     axes = figure.add_subplot()
-    most = min(len(kept.shares) - 1, math.ceil(kept.needed(max(shares)) * 1.18) + 1)
+    most = min(len(kept.shares) - 1, math.ceil(max(needed.values()) * 1.22) + 1)
     axes.plot(np.arange(most + 1), 100 * kept.shares[: most + 1], color=BLUE, linewidth=2)
-    for share in shares:
-        count = kept.needed(share)
-        axes.plot([count, count], [0, 100 * kept.shares[count]], color=RULE, linewidth=1, zorder=0)
+    # Of few digits the counts may lie on top of one another; then only the first of them is named.
+    named = {count: share for share, count in sorted(needed.items(), reverse=True)}
+    for count, share in named.items():
         axes.plot(count, 100 * kept.shares[count], "o", color=BLUE, markersize=6)
         axes.annotate(
-            f"{count:,} for {percent(share, 0)}", (count, 100 * kept.shares[count]), (5, -14),
+            f"{count:,} for {percent(share, 0)}", (count, 100 * kept.shares[count]), (4, -15),
             textcoords="offset points", color=INK, fontsize=SMALL,
         )  # fmt: skip
     axes.set_xlim(0, most * 1.02)
@@ -156,6 +156,11 @@ def rebuilding_figure(codes: Sequence[int], linear: Floats, learnt: Floats) -> A
     return figure
 
 
-def _plain_ticks(axis: Any, wanted: Sequence[float], most: float) -> None:
-    ticks = [tick for tick in wanted if tick <= most]
+def _plain_ticks(axis: Any, wanted: Sequence[float], least: float, most: float) -> None:
+    ticks = [tick for tick in wanted if least <= tick <= most]
     axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

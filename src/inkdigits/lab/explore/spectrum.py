@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...digits.dataset import SIDE, Images
 from .scene import Components
 
 Floats = NDArray[np.float64]
@@ -33,10 +34,6 @@ class Kept:
         variances = np.append(0.0, components.variances)
         total = float(variances.sum())
         return cls(np.minimum(np.cumsum(variances) / (total or 1.0), 1.0), total)
-
-    def needed(self, share: float) -> int:
-        """The fewest components that keep this share, 0…1, of the variance."""
-        return int(np.argmax(self.shares >= share * (1 - 1e-12)))
 
     def error(self, count: int) -> float:
         """What a coordinate is off, as root mean square, where `count` components are kept."""
@@ -101,6 +98,11 @@ def standing(
 
 def _falling(symmetric: Floats) -> Floats:
     return np.asarray(np.maximum(np.linalg.eigvalsh(symmetric)[::-1], 0), np.float64)
+
+
+def as_images(vectors: NDArray[np.float32]) -> Images:
+    """Pixels (M, 784), 0…1 and cut off there, as digit images uint8 (M, 28, 28)."""
+    return np.round(255 * np.clip(vectors, 0, 1)).astype(np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def rebuilt(vectors: NDArray[np.float32], components: Components, count: int) -> NDArray[np.float32]:
