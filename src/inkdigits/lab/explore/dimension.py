@@ -36,10 +36,11 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and the interval of its bootstrap: 95 % of what other points to ask about, drawn from these, would give.
+    """A value and the 95 % interval of its bootstrap over the points that were asked.
 
-    The interval says how much the answer depends on which points were asked. It does not cover what all estimates
-    share: that points near one another have the same neighbours, and the bias at many dimensions.
+    It is meant to hold what the estimator would say of other points of the same kind. As points near one another share
+    their neighbours it is a little short: of noise in 3 and 10 dimensions it held that nine times in ten. The true
+    dimension it does not hold where the estimator is biased, as all of them are at many dimensions.
     """
 
     value: float
