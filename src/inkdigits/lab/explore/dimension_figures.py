@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..report import BLUE, INK, MUTED, ORANGE, new_figure, percent, tidy
+from ..report import BLUE, INK, MUTED, ORANGE, counted, new_figure, percent, tidy
 from .dimension import Estimate
 from .spectrum import Kept, Standing
 
@@ -32,11 +32,12 @@ def spectrum_figure(found: Standing) -> Any:
     """The components' variances of standardised pixels beside those of shuffled ones, and where they meet."""
     figure = new_figure(3.5)
     axes = figure.add_subplot()
-    ranks = np.arange(1, len(found.variances) + 1)
-    least = 10 ** math.floor(math.log10(max(float(found.chance.min()), 1e-2)))
-    for values, colour, width in ((found.chance, ORANGE, 1.6), (found.variances, BLUE, 2.0)):
-        shown = values >= least / 2
-        axes.plot(ranks[shown], values[shown], color=colour, linewidth=width)
+    # N digits have no more than N - 1 components; the rest is rounding.
+    real = int((found.chance > 1e-4 * found.chance[0]).sum())
+    ranks = np.arange(1, real + 1)
+    least = 10 ** math.floor(math.log10(found.chance[real - 1]))
+    axes.plot(ranks, found.chance[:real], color=ORANGE, linewidth=1.6)
+    axes.plot(ranks, np.maximum(found.variances[:real], least / 10), color=BLUE, linewidth=2)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(least, float(found.variances[0]) * 2)
@@ -47,16 +48,17 @@ def spectrum_figure(found: Standing) -> Any:
     if 0 < above < len(ranks):
         axes.plot(above, found.variances[above - 1], "o", color=BLUE, markersize=6)
         axes.annotate(
-            f"{above:,} components\nare more than chance", (above, found.variances[above - 1]), (-4, 34),
-            textcoords="offset points", ha="center", color=INK, fontsize=SMALL,
-            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.8, "shrinkB": 5},
+            f"{counted(above, 'component is', 'components are')}\nmore than chance",
+            (above, found.variances[above - 1]), (0.98, 0.8), textcoords="axes fraction", ha="right",
+            color=INK, fontsize=SMALL,
+            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.8, "shrinkB": 5, "relpos": (0.5, 0)},
         )  # fmt: skip
     axes.annotate(
         "the digits", (1, found.variances[0]), (8, 0), textcoords="offset points",
         color=BLUE, fontsize=SMALL, fontweight="bold",
     )  # fmt: skip
     axes.annotate(
-        "their pixels shuffled", (1, found.chance[0]), (2, -14), textcoords="offset points",
+        "their pixels shuffled", (1, found.chance[0]), (2, -17), textcoords="offset points",
         color=ORANGE, fontsize=SMALL, fontweight="bold",
     )  # fmt: skip
     axes.set_xlabel("component")
@@ -71,8 +73,8 @@ def kept_figure(kept: Kept, needed: Mapping[float, int]) -> Any:
     axes = figure.add_subplot()
     most = min(len(kept.shares) - 1, math.ceil(max(needed.values()) * 1.22) + 1)
     axes.plot(np.arange(most + 1), 100 * kept.shares[: most + 1], color=BLUE, linewidth=2)
-    # Of few digits the counts may lie on top of one another; then only the first of them is named.
-    named = {count: share for share, count in sorted(needed.items(), reverse=True)}
+    # Of few digits the counts may lie on top of one another; then only the last of them is named.
+    named = {count: share for share, count in sorted(needed.items())}
     for count, share in named.items():
         axes.plot(count, 100 * kept.shares[count], "o", color=BLUE, markersize=6)
         axes.annotate(
