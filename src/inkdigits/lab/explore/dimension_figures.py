@@ -109,6 +109,7 @@ def estimates_figure(rows: Sequence[tuple[str, Mapping[str, Estimate], int | Non
     axes.set_ylim(len(rows) - 0.45, -0.55)
     ends = [end for _, found, true in rows for name in DRAWN for end in (*found[name].interval95, true or 0)]
     axes.set_xlim(0, max(end for end in ends if math.isfinite(end)) * 1.05)
+    axes.locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_xlabel("dimensions")
     tidy(axes, grid="x")

@@ -25,6 +25,7 @@ ASKED, QUICK_ASKED = 5_000, 2_000  # digits whose neighbours are looked at
 OF_CLASS, QUICK_OF_CLASS = 1_000, 500  # of one class
 OF_NOISE = 2_000
 PAIRED = 0.4  # the share of them that the correlation integral takes, which needs their distances to all
+SPARSE = 0.1  # the share of the points among which the estimates are repeated, to look less closely
 FEWEST = 100  # distinct digits, below which an estimate says nothing
 
 NAMES = {"twonn": "TwoNN", **{f"ml{k}": f"likelihood, {k} near" for k in KS}, "correlation": "correlation"}
@@ -46,16 +47,24 @@ def intrinsic(scene: Scene) -> Part:
     overall = estimates_of(around, scene.rng("intrinsic intervals"))
     if not _all_said(overall):
         raise CannotSayError("Too many digits are equally far from their neighbours for a dimension to be told.")
+    sparse, of_sparse = _of_sparse(scene, points)
     by_class = {} if labels is None else _by_class(scene, points, labels)
     typical = _typical(by_class, labels)
-    of_noise = {count: _of_noise(scene, count) for count in sorted({len(points), typical} - {0}, reverse=True)}
+    counts = {len(points), typical, sparse if of_sparse else 0} - {0}
+    of_noise = {count: _of_noise(scene, count) for count in sorted(counts, reverse=True)}
     alike = {name: _alike(overall, of_noise[len(points)], name) for name in overall}
+    alike_sparse = {name: _alike(of_sparse, of_noise[sparse], name) for name in of_sparse}
     pairs = None if labels is None else _most_pairs(around.inside[:, -1], asked, labels)
     facts = {
         "distinct": len(points),
         "asked": len(asked),
         "overall": _facts(overall),
         "as_of_noise": {name: rounded(value) for name, value in alike.items()},
+        "sparse": {
+            "distinct": sparse,
+            "overall": _facts(of_sparse),
+            "as_of_noise": {name: rounded(value) for name, value in alike_sparse.items()},
+        },
         "by_digit": {str(label): _facts(found) for label, found in by_class.items()},
         "noise": {
             str(count): {str(true): _facts(found) for true, found in of_true.items()}
@@ -66,6 +75,7 @@ def intrinsic(scene: Scene) -> Part:
     blocks = [
         prose(*_overall_words(overall, len(asked), len(points))),
         *_noise_blocks(overall, of_noise[len(points)], alike, len(points)),
+        prose(_sparse_words(of_sparse, alike_sparse, alike, sparse)) if of_sparse else "",
         prose(_pair_words(pairs)) if pairs and pairs["of_pairs"] > 0.5 else "",
         *_class_blocks(by_class, of_noise, typical),
         prose("Without labels nothing can be said of each digit on its own.") if labels is None else "",
@@ -83,6 +93,18 @@ def _paired(asked: NDArray[np.intp]) -> int:
 
 def _all_said(found: Estimates) -> bool:
     return all(np.isfinite(estimate.value) for estimate in found.values())
+
+
+def _of_sparse(scene: Scene, points: Floats) -> tuple[int, Estimates]:
+    """How many points a part of them is, and estimates of that part; none where these would be too few."""
+    count = round(len(points) * SPARSE)
+    if count < FEWEST:
+        return count, {}
+    rng = scene.rng("intrinsic of a part")
+    some = points[rng.permutation(len(points))[:count]]
+    asked = np.arange(min(OF_NOISE, count))
+    found = estimates_of(surroundings(some, asked, paired=_paired(asked)), rng)
+    return count, found if _all_said(found) else {}
 
 
 def _by_class(scene: Scene, points: Floats, labels: Labels) -> dict[int, Estimates]:
@@ -144,6 +166,17 @@ def _overall_words(found: Estimates, asked: int, points: int) -> list[str]:
         "among all, in all pixels. The intervals say how much depends on which were asked; they do not cover what an "
         "estimator does wrong.",
     ]
+
+
+def _sparse_words(found: Estimates, alike: Mapping[str, float], of_all: Mapping[str, float], count: int) -> str:
+    said = (
+        f"Among {count:,} of the digits alone, whose neighbours are farther, TwoNN says {found['twonn'].value:.1f} and "
+        f"maximum likelihood {found['ml10'].value:.1f}, as of noise in {_dimensions(alike['twonn'])} and "
+        f"{_dimensions(alike['ml10'])}."
+    )
+    if of_all["ml10"] > alike["ml10"] + 0.5:
+        said += " So the closer one looks, the more there is that varies."
+    return said
 
 
 def _noise_blocks(
