@@ -2,8 +2,8 @@
 
     >>> points = np.random.default_rng(0).normal(size=(5_000, 5)).astype(np.float32)
     >>> around = surroundings(points, np.arange(2_000))
-    >>> estimates_of(around, np.random.default_rng(0))["twonn"].value
-    5.08
+    >>> estimates_of(around, np.random.default_rng(0))["twonn"].as_dict()
+    {'value': 5.05233, 'interval95': [4.82651, 5.32877]}
 
 Three estimators that know nothing but distances between points, which must be distinct. None of them can be right where
 there are many dimensions and few points: even the nearest points are then so far away that the density changes in
