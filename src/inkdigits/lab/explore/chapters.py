@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .basics_chapter import BASICS, STRANGE
+from .dimension_chapter import CHAPTER as DIMENSION
 from .maps_chapter import CHAPTER as MAPS
 from .noise_chapter import CHAPTER as RANDOM
 
-CHAPTERS = {chapter.ident: chapter for chapter in (BASICS, STRANGE, RANDOM, MAPS)}
+CHAPTERS = {chapter.ident: chapter for chapter in (BASICS, STRANGE, RANDOM, DIMENSION, MAPS)}
