@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from ...digits.files import write_whole_folder
 from ...digits.formats import Source
-from ...errors import InputError
+from ...errors import InkdigitsError, InputError
 from ..evaluate import json_text
 from ..report import need_libraries
 from .chapter import CannotSayError, Chapter, Part
@@ -176,7 +176,7 @@ def _result(name: str, part: Callable[[Scene], Part], scene: Scene) -> Result:
         return Result(name, part(scene))
     except CannotSayError as reason:
         return Result(name, None, skipped=str(reason))
-    except InputError:
+    except InkdigitsError:
         raise
     except Exception as error:  # minutes of work in the other parts must not be lost to a fault in one
         return Result(name, None, failed=" ".join(f"{type(error).__name__}: {error}".split()))
