@@ -17,11 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from ...digits.files import write_whole_folder
 from ...digits.formats import Source
 from ...errors import InkdigitsError, InputError
+from ...nets.threads import sleep_while_waiting
 from ..evaluate import json_text
 from ..report import need_libraries
 from .chapter import CannotSayError, Chapter, Part
@@ -119,6 +118,7 @@ def explore(
     Raises InputError for a source that cannot be read and for an unknown section, OutputError for a folder that holds
     something else, MissingExtraError if a library is not installed.
     """
+    sleep_while_waiting()  # before the first library that has threads is loaded
     chapters = _chosen(sections)
     need_libraries("explore", *LIBRARIES)
     if seed < 0:
@@ -159,6 +159,8 @@ def _chosen(sections: Sequence[str] | None) -> list[Chapter]:
 def _explored(
     source: Source, chapters: Sequence[Chapter], quick: bool, seed: int, threads: int | None, say: Callable[[str], None]
 ) -> Exploration:
+    from threadpoolctl import threadpool_limits
+
     with threadpool_limits(threads):
         scene = open_scene(source, seed=seed, quick=quick, threads=threads)
         results, seconds = {}, {}
