@@ -22,7 +22,7 @@ from inkdigits.lab.explore.chapters import CHAPTERS
 from inkdigits.lab.explore.drawing import framed, map_image, sheet
 from inkdigits.lab.explore.explore import explore
 from inkdigits.lab.explore.maps import neighbour_accuracy, quality, tsne, umap
-from inkdigits.lab.explore.neighbours import nearest
+from inkdigits.lab.explore.neighbours import nearest, nearly_nearest
 from inkdigits.lab.explore.noise import draws_needed, random_points
 from inkdigits.lab.explore.noise_chapter import power_of_ten
 from inkdigits.lab.explore.report import exploration_report
@@ -47,6 +47,22 @@ def test_equal_points_are_no_distance_apart_and_never_their_own_neighbour() -> N
     found = nearest(points, 3)
     assert (found.distances == 0).all()
     assert (found.places != np.arange(80)[:, None]).all()
+
+
+def test_few_neighbours_are_missed_where_not_all_points_are_asked(mnist_test: Digits) -> None:
+    points = open_scene(mnist_test.take(slice(4000))).coarse
+    found, exact = nearly_nearest(points, 10, threads=2), nearest(points, 10)
+    kept = np.mean([np.isin(ours, theirs).mean() for ours, theirs in zip(found.places, exact.places, strict=True)])
+    assert kept > 0.9
+    assert (np.diff(found.distances, axis=1) >= 0).all()
+    assert (found.places != np.arange(4000)[:, None]).all()
+
+
+def test_neighbours_among_doubles_are_found_though_most_cells_are_empty() -> None:
+    points = np.repeat(np.random.default_rng(0).random((30, 8), np.float32), 20, axis=0)
+    found = nearly_nearest(points, 30)
+    assert (found.distances[:, :19] == 0).all()
+    assert (found.distances[:, 19:] > 0).all()
 
 
 def test_there_are_no_more_neighbours_than_points() -> None:

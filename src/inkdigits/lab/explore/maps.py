@@ -23,10 +23,10 @@ from ..report import need_libraries
 from .neighbours import Neighbours
 
 PERPLEXITY = 10.0  # a third of the neighbours; 30, the usual one, takes three times as long and keeps no more of them
-EARLY, EXAGGERATION = 80, 12.0  # steps in which neighbours are drawn together harder
-LATE = 150  # steps after them
+EARLY, EXAGGERATION = 60, 12.0  # steps in which neighbours are drawn together harder
+LATE = 110  # steps after them
 UMAP_NEIGHBOURS = 15
-MANY = 2_000  # points from which a grid is quicker than a tree
+MANY = 10_000  # points from which a grid is quicker than a tree
 LEAST_POINTS = 30  # fewer have no neighbourhoods to keep
 JUDGED = 10  # neighbours that vote on a digit's class in the map, itself left out
 TRUST_POINTS, TRUST_NEIGHBOURS = 4_000, 12

@@ -14,8 +14,8 @@ from ..score import rounded
 from .chapter import CannotSayError, Chapter, Part, Picture
 from .drawing import map_image
 from .maps import JUDGED, LEAST_POINTS, Quality, quality, tsne, umap
-from .neighbours import Neighbours, nearest
-from .scene import COARSE, NEAR, Scene, components_of
+from .neighbours import Neighbours
+from .scene import COARSE, Scene, components_of, near_in
 from .viewer import Shown, viewer
 
 MAPS = "maps"  # where the scene keeps the maps that were made
@@ -69,7 +69,7 @@ def of_network(scene: Scene) -> Part:
     features = scene.answers.features
     assert features is not None  # asked for, and the shipped reader has them
     points = components_of(features).project(features, COARSE)
-    near = nearest(points, NEAR)
+    near = near_in(points, threads=scene.threads)
     placed = tsne(points, near, seed=scene.seed, threads=scene.threads)
     return _map_part(scene, "network", "The reader's last layer", placed, time.perf_counter() - began, points, near)
 

@@ -28,6 +28,9 @@ def write_report(found: Exploration, folder: Path) -> None:
     (folder / FIGURES).mkdir()
     for name, block in _plates(found):
         if isinstance(block, Plate):
+            # Laid out once: it would be done anew for every file, which takes longer than all else.
+            block.figure.draw_without_rendering()
+            block.figure.set_layout_engine("none")
             block.figure.savefig(folder / FIGURES / f"{name}.svg", facecolor="white")
             block.figure.savefig(folder / FIGURES / f"{name}.png", facecolor="white", dpi=DOTS)
         else:

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from ...digits.dataset import PIXELS, Digits, Images, Labels, join, spaced
 from ...digits.formats import Source, load_parts
 from ...reader.model import Model, Predictions, load_model
-from .neighbours import Neighbours, nearest
+from .neighbours import Neighbours, nearest, nearly_nearest
 
 QUICK_DIGITS = 6_000
-MOST_DIGITS = 100_000  # neighbours of all take time that grows with the square
+MOST_DIGITS = 100_000  # more would neither be drawn nor waited for
 COARSE = 50  # principal components in which neighbours are looked for: 82 % of MNIST's variance, and less noise
 NEAR = 30
+MANY = 20_000  # points of which the neighbours are looked for in a part of them
 
 Floats = NDArray[np.float32]
 
@@ -115,10 +116,10 @@ class Scene:
 
     @cached_property
     def near(self) -> Neighbours:
-        """For each digit the NEAR nearest others in `coarse`, fewer where there are not so many."""
+        """For each digit the NEAR nearest others in `coarse`, fewer where there are not so many; of MANY, nearly."""
         coarse = self.coarse
         with self._clock("near"):
-            return nearest(coarse, NEAR)
+            return near_in(coarse, threads=self.threads)
 
     def seconds(self, *names: str) -> float:
         """How long `components` (with `coarse`) and `near` took, or those named, of those that were worked out."""
@@ -156,6 +157,11 @@ def open_scene(source: Source, *, seed: int = 0, quick: bool = False, threads: i
     taken = {name: part.take(rows[name]) for name, part in parts.items()}
     given = str(source) if not isinstance(source, Digits) else source.source
     return Scene(given, taken, rows, total, seed, quick, threads)
+
+
+def near_in(points: Floats, *, threads: int | None = None) -> Neighbours:
+    """The NEAR nearest others of each of points (N, D), exact unless there are MANY."""
+    return nearest(points, NEAR) if len(points) < MANY else nearly_nearest(points, NEAR, threads=threads)
 
 
 def components_of(vectors: Floats) -> Components:
