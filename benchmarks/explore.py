@@ -77,6 +77,7 @@ def maps(threads: int | None) -> dict[str, Any]:
 
 
 def reports(threads: int | None) -> dict[str, Any]:
+    WORK.mkdir(exist_ok=True)
     found: dict[str, Any] = {}
     limit = [] if threads is None else ["--threads", str(threads)]
     for name, folder, options in (("quick", WORK / "explore-quick", ["--quick"]), ("whole", FOLDER, [])):
