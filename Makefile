@@ -3,6 +3,7 @@
 # make check  style and types alone
 # make bench  the benchmarks behind the figures in README (three hours; needs a quiet machine)
 # make bench-lab  the full comparison and the full ablation (two hours each; goes on where it was stopped)
+# make bench-explore  the reports of explore, and its map beside other libraries' (an hour; needs a quiet machine)
 # make bench-reader  the figures of the reader alone, with contact sheets of what it got wrong (twenty minutes)
 # make reader trains the model that ships in the package
 
@@ -11,7 +12,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check bench bench-lab bench-reader reader clean
+.PHONY: run test check bench bench-lab bench-explore bench-reader reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -54,6 +55,10 @@ bench: .venv/.ready-dev
 bench-lab: .venv/.ready-dev
 	@$(BIN)/python benchmarks/compare.py
 	@$(BIN)/python benchmarks/ablate.py
+	@$(BIN)/python docs/refresh.py --results
+
+bench-explore: .venv/.ready-dev
+	@$(BIN)/python benchmarks/explore.py
 	@$(BIN)/python docs/refresh.py --results
 
 # The shipped model, with its settings and figures beside it.

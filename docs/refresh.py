@@ -248,6 +248,48 @@ def doubt_text() -> str:
     )
 
 
+def explore_text() -> str:
+    from inkdigits.lab.explore.answers import answers
+
+    found = result("explore")
+    report, findings = found["report"], found["report"]["findings"]
+    answered = "\n".join(f"- **{question}** {answer}" for question, answer in answers(findings).items())
+    whole, quick = report["whole"], report["quick"]
+    dimension = findings["dimension"]
+    estimates = dimension["intrinsic"]["overall"]
+    names = {"twonn": "TwoNN", "ml5": "maximum likelihood, 5 near", "ml10": "… 10 near", "ml20": "… 20 near"}
+    rows = [
+        [name, f"{estimates[key]['value']:.1f}", "{:.1f} to {:.1f}".format(*estimates[key]["interval95"])]
+        for key, name in (names | {"correlation": "correlation"}).items()
+    ]
+    bent = [
+        [
+            str(row["dimensions"]),
+            f"{row['components']['value']:.4f}",
+            f"{row['autoencoder']['value']:.4f}",
+            str(row["as_good_components"]),
+        ]
+        for row in dimension["autoencoder"]["by_dimensions"]
+    ]
+    return "\n\n".join(
+        [
+            answered,
+            table(["intrinsic dimension", "estimate", "95 % interval"], rows),
+            table(["numbers", "components", "autoencoder", "as good as so many components"], bent)
+            + "\n\nMean squared error of a pixel of unseen digits, paper 0 and ink 1.",
+            f"All of MNIST took {whole['seconds'] / 60:.1f} minutes and {whole['megabytes'] / 1000:.1f} GB, `--quick` "
+            f"{quick['seconds']:.0f} s. {_machine(found)} `benchmarks/explore.py`",
+        ]
+    )
+
+
+def maps_table() -> str:
+    found = result("explore")
+    rows = [[name, f"{made['seconds']:.0f} s", percent(made["accuracy"])] for name, made in found["maps"].items()]
+    head = ["a map of 70,000 digits", "time from the pixels on", "vote of the 10 nearest"]
+    return f"{table(head, rows)}\n\nThe others with their default settings. {_machine(found)} `benchmarks/explore.py`"
+
+
 def _machine(found: Any) -> str:
     machine = found["machine"]
     kind = "with" if machine["amx_bf16"] else "without"
@@ -263,6 +305,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare": compare_table,
     "ablate": ablate_text,
     "doubt": doubt_text,
+    "explore": explore_text,
+    "maps": maps_table,
 }
 
 

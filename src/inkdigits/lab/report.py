@@ -227,10 +227,17 @@ def tidy(axes: Any, *, grid: str | None = "both") -> None:
 
 def plot(figure: Any, name: str, *, alt: str, caption: str) -> str:
     """A matplotlib figure as inline SVG with its sentence below; `name` tells its inner ids from other figures'."""
-    return f'<figure class="plot">\n{_svg(figure, name, alt)}\n<figcaption>{_text(caption)}</figcaption>\n</figure>'
+    return plot_of(svg_of(figure, name), name, size=figure.get_size_inches(), alt=alt, caption=caption)
 
 
-def _svg(figure: Any, name: str, alt: str) -> str:
+def plot_of(svg: str, name: str, *, size: Sequence[float], alt: str, caption: str) -> str:
+    """The same of a drawing that `svg_of` has made; size: its width and height in inches."""
+    shown = _in_page(svg, name, size, alt)
+    return f'<figure class="plot">\n{shown}\n<figcaption>{_text(caption)}</figcaption>\n</figure>'
+
+
+def svg_of(figure: Any, name: str) -> str:
+    """A matplotlib figure as SVG, the same on every run; what was random in it depends on `name`."""
     from matplotlib import rc_context
 
     buffer = io.StringIO()
@@ -238,13 +245,16 @@ def _svg(figure: Any, name: str, alt: str) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True)
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+
+
+def _in_page(svg: str, name: str, size: Sequence[float], alt: str) -> str:
+    """The drawing with ids of its own, in the page's colours, as wide as it was drawn at the most."""
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'\b(?:xlink:)?href="#', f'href="#{name}-', svg).replace("url(#", f"url(#{name}-")
     for colour, variable in _IN_THE_PAGE.items():
         svg = svg.replace(colour, f"var(--{variable})")
-    width, height = figure.get_size_inches() * 72
+    width, height = (72 * side for side in size)
     start = (
         f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width / 72 * 96:.0f}px" '
         f'role="img" aria-label="{escape(alt)}">'

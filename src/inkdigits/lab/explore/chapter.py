@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..report import svg_of
 from .scene import Scene
 
 
@@ -35,6 +37,13 @@ class Plate:
     figure: Any
     alt: str
     caption: str
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as SVG, drawn once for the page and the file."""
+        drawn = svg_of(self.figure, self.name)
+        self.figure.set_layout_engine("none")  # laid out now; to do it again takes longer than to draw
+        return drawn
 
 
 @dataclass(frozen=True, eq=False)

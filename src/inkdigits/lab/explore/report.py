@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..report import Section, counted, page, plot, prose, side_by_side, terms
+from ..report import Section, counted, page, plot_of, prose, side_by_side, terms
 from .answers import answers
 from .chapter import Picture, Plate
 from .explore import FIGURES, REPORT, Exploration, Result
@@ -28,10 +28,8 @@ def write_report(found: Exploration, folder: Path) -> None:
     (folder / FIGURES).mkdir()
     for name, block in _plates(found):
         if isinstance(block, Plate):
-            # Laid out once: it would be done anew for every file, which takes longer than all else.
-            block.figure.draw_without_rendering()
-            block.figure.set_layout_engine("none")
-            block.figure.savefig(folder / FIGURES / f"{name}.svg", facecolor="white")
+            alone = block.svg.replace("<svg ", '<svg style="background: white" ', 1)
+            (folder / FIGURES / f"{name}.svg").write_text(alone, encoding="utf-8")
             block.figure.savefig(folder / FIGURES / f"{name}.png", facecolor="white", dpi=DOTS)
         else:
             Image.fromarray(block.image).save(folder / FIGURES / f"{name}.png")
@@ -70,7 +68,8 @@ def _html(results: Sequence[Result]) -> Iterator[str]:
 
 def _block(block: str | Plate | Picture) -> str:
     if isinstance(block, Plate):
-        return plot(block.figure, block.name, alt=block.alt, caption=block.caption)
+        size = block.figure.get_size_inches()
+        return plot_of(block.svg, block.name, size=size, alt=block.alt, caption=block.caption)
     return _picture(block) if isinstance(block, Picture) else block
 
 
