@@ -82,7 +82,7 @@ def test_components_are_those_of_the_covariance(scene: Scene) -> None:
 
 def test_a_sample_takes_the_same_share_of_each_part_and_keeps_the_rows_names() -> None:
     sample = open_scene("mnist", quick=True)
-    assert {name: len(part) for name, part in sample.parts.items()} == {"train": 4286, "test": 714}
+    assert {name: len(part) for name, part in sample.parts.items()} == {"train": 3429, "test": 571}
     assert sample.total == 70_000
     last = len(sample) - 1
     assert sample.name(0) == "train no. 0"

@@ -102,7 +102,7 @@ def train(
 @click.option(
     "--sections", metavar="NAME,…", help="Some of basics, strange, random, dimension, maps, shape.  [default: all]"
 )
-@click.option("--quick", is_flag=True, help="A sample of 5,000 digits: under a minute.")
+@click.option("--quick", is_flag=True, help="A sample of 4,000 digits: under a minute.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything drawn at random.")
 @shared()
 def explore(

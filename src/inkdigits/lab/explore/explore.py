@@ -111,7 +111,7 @@ def explore(
     source: any that `load_digits` takes, labelled or not; of more than 100,000 digits a sample.
     output: a folder for `report.html`, `findings.json` and `figures/`; without it nothing is written.
     sections: some of `CHAPTERS`; None for all.
-    quick: a sample of 5,000 digits, in under a minute.
+    quick: a sample of 4,000 digits, in under a minute.
     seed: of everything that is drawn at random. threads: processor threads, None for all.
     say: where talk goes, a line a section.
 

@@ -2,7 +2,7 @@
 
 >>> scene = open_scene("mnist", quick=True)
 >>> len(scene), scene.coarse.shape
-(5000, (5000, 50))
+(4000, (4000, 50))
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ...digits.formats import Source, load_parts
 from ...reader.model import Model, Predictions, load_model
 from .neighbours import Neighbours, nearest, nearly_nearest
 
-QUICK_DIGITS = 5_000
+QUICK_DIGITS = 4_000
 MOST_DIGITS = 100_000  # more would neither be drawn nor waited for
 COARSE = 50  # principal components in which neighbours are looked for: 82 % of MNIST's variance, and less noise
 NEAR = 30
