@@ -232,11 +232,15 @@ def doubt_text() -> str:
     others = [name for name in test["contested_among_first"] if name != "normalised margin"]
     beside = "; ".join(f"{name} {test['contested_among_first'][name]['50']}" for name in others)
     flagged = f"{test['flagged']:,} are" if test["flagged"] else "none is"
+    votes = result("compare")["test_doubt"]
     return "\n".join(
         [
             f"- `{test['model']}` on MNIST's test part: of the {test['n']:,} labels {flagged} in doubt, and among the "
             f"first 50 digits are {among['50']} of the {test['contested']} contested labels, among the first 100 "
             f"{among['100']} (in other orders, among the first 50: {beside}).",
+            f"- The votes of the techniques of [`compare`](compare.md) on the same: {votes['flagged']:,} in doubt, "
+            f"and {votes['contested_among_first']} of the {votes['contested']} contested labels among the first "
+            f"{len(votes['first'])}. `benchmarks/compare.py`",
             f"- MNIST's {training['n']:,} training labels, by `compare --doubt`: {training['flagged']:,} in doubt. The "
             f"first are numbers {', '.join(str(row['index']) for row in training['first'][:5])}.",
             f"- The same with {planted['exchanged']:,} of the labels exchanged for another at random: "

@@ -16,6 +16,7 @@ from inkdigits.app.cli import cli
 from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError, OutputError
 from inkdigits.lab.explore import explore as verb
+from inkdigits.lab.explore.answers import answers
 from inkdigits.lab.explore.basics import characters, class_images, column, twins
 from inkdigits.lab.explore.chapter import CannotSayError, Chapter, Part
 from inkdigits.lab.explore.chapters import CHAPTERS
@@ -329,3 +330,21 @@ def test_the_command_prints_what_was_found(train_csv: Path, tmp_path: Path) -> N
     assert "report: " in done.stdout
     told = CliRunner().invoke(cli, ["explore", str(tmp_path / "none.csv"), "-o", str(tmp_path / "other")])
     assert told.exit_code == 1
+
+
+def test_answers_are_given_to_what_was_asked_and_could_be_told(few: Digits) -> None:
+    found = explore(few, sections=["basics", "random"]).as_dict()["findings"]
+    assert list(answers(found)) == [
+        "What does a random point of the space look like?",
+        "How small is the part where the digits live?",
+    ]
+    found["random"]["noise"] = {"skipped": "for a reason"}
+    assert answers(found) == {}
+
+
+def test_few_digits_are_not_said_to_be_bent() -> None:
+    row = {"dimensions": 8, "components": {"value": 0.03}, "autoencoder": {"value": 0.04}, "as_good_components": 5}
+    found = {"dimension": {"intrinsic": {"skipped": "too few"}, "autoencoder": {"by_dimensions": [row]}}}
+    assert "too few" in answers(found)["Is it a manifold of few dimensions?"]
+    row["autoencoder"] = {"value": 0.02}
+    assert "bent" in answers(found)["Is it a manifold of few dimensions?"]
