@@ -10,14 +10,14 @@ says why in its place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..report import svg_of
+from ..report import subheading, svg_of
 from .scene import Scene
 
 
@@ -84,3 +84,13 @@ class Chapter:
     ident: str
     heading: str
     parts: dict[str, Callable[[Scene], Part]] = field(default_factory=dict)
+
+
+def headed(heading: str, part: Callable[[Scene], Part]) -> Callable[[Scene], Part]:
+    """The part under a heading of its own."""
+
+    def with_heading(scene: Scene) -> Part:
+        found = part(scene)
+        return replace(found, blocks=(subheading(heading), *found.blocks))
+
+    return with_heading

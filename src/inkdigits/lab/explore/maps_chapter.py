@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...measure import wilson_interval
 from ..report import percent, prose, table
 from ..score import rounded
 from .chapter import CannotSayError, Chapter, Part, Picture
@@ -128,7 +130,10 @@ def _map_part(
     judged = quality(placed, points, near, scene.labels, rng=scene.rng(f"map {name}"))
     drawn = Drawn(title, placed, seconds, judged)
     scene.cache.setdefault(MAPS, {})[name] = drawn
-    facts = {key: None if value is None else rounded(value) for key, value in asdict(judged).items()}
+    facts: dict[str, Any] = {key: None if value is None else rounded(value) for key, value in asdict(judged).items()}
+    if judged.accuracy is not None:
+        right = round(judged.accuracy * len(placed))
+        facts["accuracy_interval95"] = [rounded(end) for end in wilson_interval(right, len(placed))]
     facts["seconds"] = round(seconds, 1)
     picture = Picture(
         f"map-{name}",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...measure import wilson_interval
 from ..comparison import listed
 from ..report import Strip, counted, percent, prose, strips, subheading, table, terms
-from .chapter import CannotSayError, Chapter, Part, Plate
+from .chapter import CannotSayError, Chapter, Part, Plate, headed
 from .loops import HOLES_OF, LEVELS, SMALLEST, count_loops, holes
 from .scene import Scene
 from .shape_figures import density_figure, loops_figure, persistence_figure
@@ -242,12 +242,12 @@ CHAPTER = Chapter(
     "shape",
     "Blobs or tentacles?",
     {
-        "loops in strokes": strokes,
-        "homology": homology,
-        "density": density,
-        "geodesics": geodesics,
-        "walks": walks,
-        "mapper": mapper,
-        "verdict": verdict,
+        "loops in strokes": headed("Loops in the strokes", strokes),
+        "homology": headed("Loops of the cloud", homology),
+        "density": headed("Crowds", density),
+        "geodesics": headed("Ways along the digits", geodesics),
+        "walks": headed("Walks and blends", walks),
+        "mapper": headed("A Mapper graph", mapper),
+        "verdict": headed("What it comes to", verdict),
     },
 )
