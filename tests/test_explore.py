@@ -17,15 +17,15 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError, OutputError
 from inkdigits.lab.explore import explore as verb
 from inkdigits.lab.explore.answers import answers
-from inkdigits.lab.explore.basics import characters, class_images, column, twins
+from inkdigits.lab.explore.basics import characters, class_images, column, duplicates
 from inkdigits.lab.explore.chapter import CannotSayError, Chapter, Part
 from inkdigits.lab.explore.chapters import CHAPTERS
 from inkdigits.lab.explore.drawing import framed, map_image, sheet
+from inkdigits.lab.explore.exploration import plain
 from inkdigits.lab.explore.explore import explore
 from inkdigits.lab.explore.maps import neighbour_accuracy, quality, tsne, umap
 from inkdigits.lab.explore.neighbours import nearest, nearly_nearest
-from inkdigits.lab.explore.noise import draws_needed, random_points
-from inkdigits.lab.explore.noise_chapter import power_of_ten
+from inkdigits.lab.explore.noise import Draws, draws_needed, power_of_ten, random_points
 from inkdigits.lab.explore.report import exploration_report
 from inkdigits.lab.explore.scene import Scene, components_of, open_scene
 
@@ -111,13 +111,36 @@ def test_the_mean_image_of_a_class_is_the_mean_of_its_digits(few: Digits) -> Non
     np.testing.assert_allclose(found.mean, few.images[labels == 3].mean(axis=0), atol=0.5)
 
 
-def test_doubles_within_and_between_parts_are_counted(few: Digits) -> None:
-    parts = {"train": few.take(np.r_[0:50, 0:10]), "test": few.take(slice(40, 60))}
+def test_duplicates_within_and_between_parts_are_counted(few: Digits) -> None:
+    labels = few.need_labels("test")
+    again = Digits(few.images[:10], (labels[:10] + 1) % 10)
+    train = Digits(np.concatenate([few.images[:50], again.images]), np.concatenate([labels[:50], again.labels]))
+    parts = {"train": train, "test": few.take(slice(40, 60))}
     both = Scene("x", parts, {name: np.arange(len(part)) for name, part in parts.items()}, 80)
-    found = twins(both, most=5)
+    found = duplicates(both, most=5)
     assert found.exact == 10 + 10
-    assert found.between == {"test in train": 10}
+    assert found.disputed == 20
+    assert found.between["test in train"] == 10
+    assert found.between["test in mnist:test"] == 20
+    assert found.between["test in mnist:train"] == 0
     assert (found.distances > 0).all()
+
+
+def test_the_nearest_pair_of_a_class_is_that_of_a_plain_search(mnist_test: Digits) -> None:
+    scene = open_scene(mnist_test.take(slice(1500)))
+    found = duplicates(scene, most=5)
+    assert scene.labels is not None
+    for (first, second), apart in zip(found.pairs[:10], found.distances, strict=False):
+        label = scene.labels[first]
+        assert label == scene.labels[second]
+        own = scene.vectors[scene.labels == label].astype(np.float64)
+        every = ((own[:, None] - own[None]) ** 2).sum(axis=2)
+        np.fill_diagonal(every, np.inf)
+        assert apart == pytest.approx(float(np.sqrt(every.min())))
+
+
+def test_what_is_not_a_number_is_null_in_the_findings() -> None:
+    assert plain({"a": [1, float("nan")], 2: {"b": float("inf")}}) == {"a": [1, None], "2": {"b": None}}
 
 
 def test_typical_digits_are_near_to_others_and_odd_ones_far(scene: Scene) -> None:
@@ -137,21 +160,20 @@ def test_random_points_have_the_moments_that_they_are_drawn_with(mnist_test: Dig
 
 
 def test_the_bound_on_draws_holds_where_the_chance_is_known() -> None:
-    # One digit, all paper: a uniform grey is within r of it in a pixel with chance r, and a ball lies within a box.
+    # One digit, all paper: a point within 1 of it lies in a part of a ball that is all in the space.
     images = np.zeros((1, 28, 28), np.uint8)
-    components = components_of(np.zeros((1, 784), np.float32))
-    found = draws_needed(images, components, radius=1.0, rng=np.random.default_rng(0), most=10)
+    found = draws_needed(images, radius=1.0, rng=np.random.default_rng(0))
     power = math.lgamma(393) / math.log(10) - 392 * math.log10(math.pi) + 784 * math.log10(2)
     assert 0.8 * power < found.uniform <= power
     assert found.marginals == 0  # every draw of these greys is the digit itself
 
 
-def test_fewer_draws_are_needed_for_a_wider_net(scene: Scene) -> None:
-    near, far = (
-        draws_needed(scene.images, scene.components, radius=radius, rng=np.random.default_rng(0), most=50)
-        for radius in (3.0, 6.0)
-    )
-    assert near.uniform > far.uniform > far.marginals >= far.gaussian
+def test_fewer_draws_are_needed_for_a_wider_net_and_for_more_digits(few: Digits) -> None:
+    def draws(count: int, radius: float) -> Draws:
+        return draws_needed(few.images[:count], radius=radius, rng=np.random.default_rng(0))
+
+    assert draws(200, 3.0).uniform > draws(200, 6.0).uniform > draws(200, 6.0).marginals
+    assert draws(20, 6.0).uniform > draws(200, 6.0).uniform
 
 
 def test_powers_of_ten_are_printed_as_such() -> None:
@@ -343,8 +365,9 @@ def test_answers_are_given_to_what_was_asked_and_could_be_told(few: Digits) -> N
 
 
 def test_few_digits_are_not_said_to_be_bent() -> None:
-    row = {"dimensions": 8, "components": {"value": 0.03}, "autoencoder": {"value": 0.04}, "as_good_components": 5}
+    row: dict[str, object] = {"dimensions": 8, "as_good_components": 5}
+    row |= {"components_clipped": {"interval95": [0.03, 0.04]}, "autoencoder": {"interval95": [0.025, 0.035]}}
     found = {"dimension": {"intrinsic": {"skipped": "too few"}, "autoencoder": {"by_dimensions": [row]}}}
     assert "too few" in answers(found)["Is it a manifold of few dimensions?"]
-    row["autoencoder"] = {"value": 0.02}
+    row["autoencoder"] = {"interval95": [0.01, 0.02]}
     assert "bent" in answers(found)["Is it a manifold of few dimensions?"]

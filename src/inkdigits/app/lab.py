@@ -103,7 +103,9 @@ def train(
     "--sections", metavar="NAME,…", help="Some of basics, strange, random, dimension, maps, shape.  [default: all]"
 )
 @click.option("--quick", is_flag=True, help="A sample of 4,000 digits: under a minute.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything drawn at random.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of everything drawn at random."
+)
 @shared()
 def explore(
     source: str,
@@ -138,7 +140,7 @@ def explore(
         threads=threads,
         say=say,
     )
-    for line in result.warnings():
+    for line in (*result.silent(), *result.warnings()):
         say(line)
     click.echo(to_json(result.as_dict()) if as_json else result.text())
 

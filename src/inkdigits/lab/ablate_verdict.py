@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable
 
 from .ablation import Ablation, interval, learnt_of, points
-from .comparison import listed, spoken_seconds
-from .report import percent
+from .comparison import spoken_seconds
+from .report import listed, percent
 
 BIG_GAP = 0.01  # between training and test accuracy, from which a network is said to overfit
 

@@ -20,14 +20,13 @@ from .comparison import (
     errors_left_by_doubling,
     finished,
     jury_of,
-    listed,
     spoken_bytes,
     spoken_seconds,
 )
 from .doubt_report import doubt_gallery, doubt_words
 from .folds import FOLDS, NET, TARGET
 from .networks import about_network
-from .report import Section, counted, page, percent, plot, prose, settings, side_by_side, table, terms
+from .report import Section, counted, listed, page, percent, plot, prose, settings, side_by_side, table, terms
 
 
 def comparison_report(found: Comparison, *, tested: Images, folded: Images) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..digits.dataset import CLASSES, Labels
 from ..measure import McNemar, mcnemar, wilson_interval
 from .doubt import Doubts
-from .report import counted, percent
+from .report import counted, listed, percent
 from .score import rounded
 from .trial import Trial
 
@@ -372,11 +372,6 @@ def _unfinished(standings: Sequence[Standing], trials: Sequence[Trial]) -> str:
     if short:
         parts.append(f"Not every size was finished by {listed(short)}, shown here with fewer digits.")
     return " ".join(parts)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: `a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def spoken_seconds(seconds: float) -> str:

@@ -91,6 +91,7 @@ def doubts_of(
     seen: Mask | None = None,
     contested: Mask | None = None,
     rows: NDArray[np.integer] | None = None,
+    ties: NDArray[np.floating[Any]] | None = None,
     most: int | None = SHOWN,
 ) -> Doubts:
     """The labels in doubt among N digits.
@@ -101,6 +102,7 @@ def doubts_of(
     seen: (N,), digits that it did learn from all the same. They are left out, of the thresholds too.
     contested: (N,), labels known to be contested. They change nothing but are told.
     rows: (N,), what the digits are called in place of 0…N − 1.
+    ties: (N,), the order among those that are equally doubtful, the lowest first; else that of the rows.
     most: how many to give; None for all.
     """
     chances, given = np.asarray(probabilities, np.float64), np.asarray(labels, np.int64)
@@ -108,7 +110,8 @@ def doubts_of(
     chances, given = chances[place], given[place]
     suggested, flagged = suggestions(chances, given)
     score = margins(chances, given, suggested)
-    order = np.lexsort((-score, ~flagged))[:most]
+    equal = np.arange(len(place)) if ties is None else np.asarray(ties)[place]
+    order = np.lexsort((equal, -score, ~flagged))[:most]
     known = np.zeros(len(place), bool) if contested is None else contested[place]
     names = place if rows is None else np.asarray(rows)[place]
     first = tuple(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..digits.dataset import Images
 from .doubt import Doubt, Doubts
-from .report import Tile, counted, gallery, percent, prose, subheading
+from .report import Tile, a_digit, counted, gallery, percent, prose, subheading
 
 
 def doubt_words(found: Doubts, *, origin: str) -> str:
@@ -64,8 +64,8 @@ def _tiles(doubts: Sequence[Doubt], images: Images, said: Callable[[Doubt], str]
     return gallery(
         Tile(
             images[doubt.index],
-            alt=f"digit {doubt.index}, labelled {doubt.label}, perhaps {doubt.suggested}",
-            title=f"{doubt.label}: a {doubt.suggested}?",
+            alt=f"{named(doubt)}, labelled {doubt.label}, perhaps {doubt.suggested}",
+            title=f"{doubt.label}: {a_digit(doubt.suggested)}?",
             lines=(said(doubt), named(doubt)),
             sure=doubt.probability,
             mark="contested" if doubt.contested else None,

@@ -277,3 +277,13 @@ def percent(share: float, decimals: int = 2) -> str:
 def counted(n: int, one: str, many: str | None = None) -> str:
     """A number with its noun: `1 digit`, `10,000 digits`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[str], *, last: str = "and") -> str:
+    """Names in a sentence: `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def a_digit(label: object) -> str:
+    """A digit with its article: `a 3`, `an 8`."""
+    return f"an {label}" if str(label) == "8" else f"a {label}"

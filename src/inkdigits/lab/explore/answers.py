@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..report import percent
-from .noise_chapter import power_of_ten
+from ..report import a_digit, counted, percent
+from .noise import power_of_ten
 
 Facts = dict[str, Any]
 
@@ -68,12 +68,13 @@ def _manifold(intrinsic: Facts | None, autoencoder: Facts | None) -> str:
     said = []
     if intrinsic is not None:
         values = [intrinsic["overall"][name]["value"] for name in ("ml10", "twonn")]
-        low, high = min(values), max(values)
-        said.append(f"Near a digit about {low:.0f} to {high:.0f} numbers vary" + _by_class(intrinsic["by_digit"]) + ".")
+        low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+        about = low if low == high else f"{low} to {high}"
+        said.append(f"Near a digit about {about} numbers vary" + _by_class(intrinsic["by_digit"]) + ".")
     if autoencoder is not None:
         row = next(row for row in autoencoder["by_dimensions"] if row["dimensions"] == 8)
-        bent, straight = row["autoencoder"]["value"], row["components"]["value"]
-        if bent < straight:
+        # The components' pixels are cut off at paper and ink, which the autoencoder's are by themselves.
+        if row["autoencoder"]["interval95"][1] < row["components_clipped"]["interval95"][0]:
             said.append(
                 f"It is bent: along curves eight numbers rebuild unseen digits as well as {row['as_good_components']} "
                 "straight directions do."
@@ -88,7 +89,7 @@ def _by_class(by_digit: Facts) -> str:
     if len(values) < 2:
         return ""
     least, most = min(values, key=lambda label: values[label]), max(values, key=lambda label: values[label])
-    return f", {values[least]:.0f} for a {least}, {values[most]:.0f} for a {most}"
+    return f" ({values[least]:.0f} for {a_digit(least)} among its own kind, {values[most]:.0f} for {a_digit(most)})"
 
 
 def _shape(verdict: Facts | None) -> str:
@@ -98,10 +99,11 @@ def _shape(verdict: Facts | None) -> str:
 def _strange(doubles: Facts | None, labels: Facts | None) -> str:
     said = []
     if doubles is not None:
-        said.append(f"{doubles['exact']:,} repeat another pixel by pixel." if doubles["exact"] else "No two are equal.")
+        repeating = counted(doubles["exact"], "digit repeats", "digits repeat")
+        said.append(f"{repeating} another pixel by pixel." if doubles["exact"] else "No two are equal.")
     if labels is not None:
-        flagged = labels["flagged"]
-        said.append(f"{flagged:,} {'label is' if flagged == 1 else 'labels are'} disputed by the digits nearby.")
+        flagged = counted(labels["flagged"], "label is", "labels are") if labels["flagged"] else "No label is"
+        said.append(f"{flagged} in doubt, since the digits nearby agree on another.")
     return " ".join(said)
 
 

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import CLASSES, PIXELS, SIDE, Images, Labels, pixel_hashes
+from ...digits.mnist import PARTS, load_mnist
 from .neighbours import Neighbours
 from .scene import Scene
 
 QUARTILES = (0.25, 0.5, 0.75)
 INKED = 128  # grey from which a pixel counts as ink
-CANDIDATES = 20  # for the nearest pair
+CANDIDATES = 100  # pairs whose pixels are compared at a time
 
 Doubles = NDArray[np.float64]
 
@@ -75,54 +76,82 @@ def ink(images: Images) -> Doubles:
 
 
 @dataclass(frozen=True, eq=False)
-class Twins:
+class Duplicates:
     """Images that occur more than once, and pairs that nearly do.
 
-    exact: how many repeat an earlier one. between: for two parts, how many of the second stand in the first too.
-    pairs: (P, 2) places of pairs that lie near to each other but are not equal, the nearest first; distances: (P,).
+    exact: how many repeat an earlier one; disputed: how many have a copy with another label. between: how many images
+    of a part stand in another part too, or in a part of the embedded MNIST, by `PART in OTHER`. pairs: (P, 2) places of
+    pairs that lie near to each other but are not equal; distances: (P,) between their pixels.
     """
 
     exact: int
+    disputed: int
     between: dict[str, int]
     pairs: NDArray[np.int64]
     distances: Doubles
 
 
-def twins(scene: Scene, *, most: int) -> Twins:
-    """Exact and near doubles: the nearest pair of each class and of two classes, or the `most` nearest without labels.
+def duplicates(scene: Scene, *, most: int) -> Duplicates:
+    """Exact and near duplicates: of each class and of two classes the nearest pair, without labels the `most` nearest.
 
     Every class has its own measure of what is near: the nearest pairs of all would be ones.
     """
     hashes = {name: pixel_hashes(part.images) for name, part in scene.parts.items()}
     every = np.concatenate(list(hashes.values()))
+    known = {f"mnist:{part}": pixel_hashes(load_mnist(part).images) for part in PARTS if part not in scene.embedded}
     names = list(hashes)
     between = {
         f"{second} in {first}": int(np.isin(hashes[second], hashes[first]).sum())
         for place, first in enumerate(names)
         for second in names[place + 1 :]
     }
+    between |= {
+        f"{name} in {other}": int(np.isin(own, theirs).sum())
+        for name, own in hashes.items()
+        for other, theirs in known.items()
+    }
     near = scene.near.places
     pairs = np.column_stack([np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     pairs = pairs[every[pairs[:, 0]] != every[pairs[:, 1]]]
-    rough = np.linalg.norm(scene.coarse[pairs[:, 0]] - scene.coarse[pairs[:, 1]], axis=1)
-    pairs = pairs[np.argsort(rough, kind="stable")]
-    if scene.labels is None:
-        groups = [pairs[: CANDIDATES * most]]
-    else:
+    kinds = np.zeros(len(pairs), np.intp)
+    if scene.labels is not None:
         first, second = scene.labels[pairs].T
-        kinds = np.where(first == second, first, CLASSES)
-        groups = [pairs[kinds == kind][:CANDIDATES] for kind in range(CLASSES + 1)]
-        most = 1
-    chosen, apart = [], []
-    for group in groups:
-        # The components leave out a little of every distance, so more are measured than are wanted.
-        between_them = scene.vectors[group[:, 0]].astype(np.float64) - scene.vectors[group[:, 1]]
-        exact = np.sqrt((between_them**2).sum(axis=1))
-        order = np.argsort(exact, kind="stable")[:most]
-        chosen.append(group[order])
-        apart.append(exact[order])
-    return Twins(len(every) - len(np.unique(every)), between, np.concatenate(chosen), np.concatenate(apart))
+        kinds, most = np.where(first == second, first, CLASSES), 1
+    found = [_nearest_pairs(scene, pairs[kinds == kind], most) for kind in np.unique(kinds)]
+    return Duplicates(
+        len(every) - len(np.unique(every)),
+        0 if scene.labels is None else _disputed(every, scene.labels),
+        between,
+        np.concatenate([chosen for chosen, _ in found] or [np.zeros((0, 2), np.int64)]),
+        np.concatenate([apart for _, apart in found] or [np.zeros(0)]),
+    )
+
+
+def _nearest_pairs(scene: Scene, pairs: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], Doubles]:
+    """The `most` pairs whose pixels lie nearest to each other, with their distances.
+
+    Coarse distances are never above those of the pixels, so pairs farther apart than what was found need no look.
+    """
+    rough = np.linalg.norm(scene.coarse[pairs[:, 0]] - scene.coarse[pairs[:, 1]], axis=1)
+    order = np.argsort(rough, kind="stable")
+    pairs, rough, apart = pairs[order], rough[order], np.zeros(0)
+    for start in range(0, len(pairs), CANDIDATES):
+        if len(apart) >= most and rough[start] > np.partition(apart, most - 1)[most - 1]:
+            break
+        some = pairs[start : start + CANDIDATES]
+        between = scene.vectors[some[:, 0]].astype(np.float64) - scene.vectors[some[:, 1]]
+        apart = np.append(apart, np.sqrt((between**2).sum(axis=1)))
+    nearest = np.argsort(apart, kind="stable")[:most]
+    return pairs[nearest], apart[nearest]
+
+
+def _disputed(hashes: NDArray[np.uint64], labels: Labels) -> int:
+    """How many images have a copy that bears another label."""
+    _, group = np.unique(hashes, return_inverse=True)
+    bears = np.zeros((group.max() + 1, CLASSES), bool)
+    bears[group, labels] = True
+    return int((bears.sum(axis=1)[group] > 1).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,10 @@ from ..report import (
     ORANGE,
     Strip,
     Tile,
+    a_digit,
     counted,
     gallery,
+    listed,
     new_figure,
     percent,
     prose,
@@ -29,7 +31,7 @@ from ..report import (
     tidy,
 )
 from ..score import rounded
-from .basics import INKED, Column, characters, class_images, column, ink, twins
+from .basics import INKED, Column, characters, class_images, column, duplicates, ink
 from .chapter import Block, CannotSayError, Chapter, Part, Plate
 from .maps import votes
 from .scene import Scene
@@ -38,6 +40,7 @@ HEAD = 5  # rows, as head() gives
 COLUMNS = (0, 210, 322, 406, 490, 574, 783)  # pixels of the table shown: corners and down the middle
 EACH = 12  # digits of a row
 PAIRS = 12
+FULL = 250  # grey from which a pixel is as good as ink: pens in MNIST end at 252 to 255
 VOTERS = 15  # neighbours whose classes make a digit's probabilities
 NAMED = {None: "all digits"} | {label: f"{label}" for label in range(CLASSES)}
 
@@ -62,7 +65,7 @@ def counts(scene: Scene) -> Part:
         ratio = total[most] / total[least]
         sentence += f" The commonest, {most}, occurs {ratio:.2f} times as often as the rarest, {least}."
     else:
-        missing = ", ".join(str(label) for label in range(CLASSES) if not total[label])
+        missing = listed([str(label) for label in range(CLASSES) if not total[label]], last="or")
         sentence += f" There is no {missing}."
     rows = [
         [str(label), *(f"{values[label]:,}" for values in by_part.values()), percent(total[label] / len(scene), 1)]
@@ -92,8 +95,8 @@ def rows(scene: Scene) -> Part:
         subheading("The table"),
         table(
             ["row", *names],
-            [[str(row), *cells] for row, cells in enumerate(head)],
-            caption=f"The first rows: 784 pixels each, 0 = paper, 255 = ink, {len(COLUMNS)} of them shown.",
+            [[scene.name(row), *cells] for row, cells in enumerate(head)],
+            caption=f"The first of these rows: 784 pixels each, 0 = paper, 255 = ink, {len(COLUMNS)} of them shown.",
         ),
         table(
             ["column", "mean", "sd", "least", "25 %", "50 %", "75 %", "most"],
@@ -125,17 +128,18 @@ def pixels(scene: Scene) -> Part:
     shares = values / values.sum()
     ever = scene.images.max(axis=0) > 0
     never = int((~ever).sum())
-    grey = 1 - shares[0] - shares[255]
+    full = float(shares[FULL:].sum())
+    grey = 1 - float(shares[0]) - full
     facts = {
         "histogram": [int(count) for count in values],
         "mean": rounded(float(shares @ np.arange(256))),
         "paper": rounded(float(shares[0])),
-        "full_ink": rounded(float(shares[255])),
+        "full_ink": rounded(full),
         "never_inked": never,
     }
     words = (
-        f"{percent(float(shares[0]), 1)} of all pixels are paper, {percent(float(shares[255]), 1)} full ink, and "
-        f"{percent(float(grey), 1)} the greys between, which are the edges of strokes."
+        f"{percent(float(shares[0]), 1)} of all pixels are paper, {percent(full, 1)} full ink ({FULL} and more), and "
+        f"{percent(grey, 1)} the greys between, which are the edges of strokes."
     )
     blank = f"{never} of the 784 pixels are paper in every image; they say nothing about any digit."
     plate = Plate("pixels", _pixels_figure(shares), alt="share of the pixels by grey", caption=words)
@@ -158,7 +162,8 @@ def ink_of_digits(scene: Scene) -> Part:
     least = min(groups, key=lambda group: group[1].mean())
     words = f"Share of an image's pixels that are ink (over {INKED - 1}): middle half and nine tenths of the digits."
     if len(groups) > 1 and least[1].mean() > 0:
-        words += f" A {most[0]} has {most[1].mean() / least[1].mean():.1f} times the ink of a {least[0]}."
+        times = most[1].mean() / least[1].mean()
+        words += f" {a_digit(most[0]).capitalize()} has {times:.1f} times the ink of {a_digit(least[0])}."
     plate = Plate("ink", _ink_figure(groups), alt="ink of the digits of each class", caption=words)
     return Part(facts, (plate,))
 
@@ -200,7 +205,10 @@ def odd(scene: Scene) -> Part:
             for label, places in found.typical.items()
         ),
         subheading("Odd"),
-        prose("The digits that lie farthest from all others: thick pens, slips, unusual forms."),
+        prose(
+            f"The digits that lie farthest from their {scene.near.k} nearest: thick pens, slips, unusual forms. "
+            "Distances here are in the first principal components."
+        ),
         gallery(_tile(scene, int(at), f"{reach[at]:.1f} away") for at in found.odd),
     ]  # fmt: skip
     if shares is not None and len(found.ambiguous):
@@ -228,38 +236,45 @@ def _voters(scene: Scene, at: int) -> str:
 
 
 def doubled(scene: Scene) -> Part:
-    """Exact and near doubles, and what stands in two parts."""
+    """Exact and near duplicates, and what stands in two parts."""
     if len(scene) < 2:
-        raise CannotSayError("A single digit has no double.")
-    found = twins(scene, most=PAIRS)
+        raise CannotSayError("A single digit has no duplicate.")
+    found = duplicates(scene, most=PAIRS)
     sample = "" if len(scene) == scene.total else " of this sample"
-    exact = (
-        f"{found.exact:,} of the digits{sample} repeat another one pixel by pixel."
+    repeating = counted(found.exact, "digit repeats", "digits repeat")
+    said = (
+        f"{repeating} another one{sample} pixel by pixel"
         if found.exact
-        else (f"No two of the digits{sample} are equal pixel by pixel.")
+        else f"No two of the digits{sample} are equal pixel by pixel"
     )
+    disputed = f"{counted(found.disputed, 'digit has', 'digits have')} a copy that is labelled otherwise."
     across = [
-        f"{counted(count, 'digit')} of the {name.split(' in ')[0]} part "
-        f"{'stands' if count == 1 else 'stand'} in the {name.split(' in ')[1]} part too."
+        f"{counted(count, 'digit stands', 'digits stand')} in both {' and '.join(name.split(' in '))}{sample}."
         for name, count in found.between.items()
+        if count
     ]
+    if not across and found.between:
+        others = dict.fromkeys(name.split(" in ")[1] for name in found.between)
+        across = [f"None{sample} stands in {' or '.join(others)} as well."]
     facts = {
         "exact": found.exact,
+        "copies_labelled_otherwise": found.disputed,
         "between": found.between,
         "nearest_pairs": [
             {"first": scene.name(int(a)), "second": scene.name(int(b)), "distance": rounded(float(apart))}
             for (a, b), apart in zip(found.pairs, found.distances, strict=True)
         ],
     }
-    blocks: list[Block] = [subheading("Doubles"), prose(exact, *across)]
+    words = prose(f"{said}.", disputed if found.disputed else "", *across)
+    blocks: list[Block] = [subheading("Duplicates"), words]
     if len(found.pairs):
+        which = (
+            "The two digits of each class that come nearest to it, and the two of different classes"
+            if scene.labels is not None
+            else "The pairs that come nearest to it"
+        )
         blocks += [
-            prose(
-                "The two digits of each class that come nearest to it, and the two of different classes, by the "
-                "distance of their pixels (from paper to ink in one pixel is 1)."
-                if scene.labels is not None
-                else "The pairs that come nearest to it, by the distance of their pixels (paper to ink in one is 1)."
-            ),
+            prose(f"{which}, with the distance between their pixels (from paper to ink in one pixel is 1)."),
             _two_columns(
                 Strip(
                     scene.images[[a, b]], alt=f"{scene.name(int(a))} and {scene.name(int(b))}",
@@ -269,7 +284,7 @@ def doubled(scene: Scene) -> Part:
                 for (a, b), apart in zip(found.pairs, found.distances, strict=True)
             ),
         ]  # fmt: skip
-    return Part(facts, tuple(blocks), (exact,))
+    return Part(facts, tuple(blocks), (said,))
 
 
 def _two_columns(rows: Iterable[Strip]) -> tuple[str, ...]:
@@ -295,7 +310,9 @@ def doubt(scene: Scene) -> Part:
         raise CannotSayError("All digits here are of one class, so nothing speaks for another label.")
     shares = votes(scene.near.first(VOTERS), labels)
     contested = np.concatenate([contested_in(part) for part in scene.parts.values()])
-    found = doubts_of(shares, labels, contested=contested, most=EACH * 4)
+    # Where all neighbours agree on another class, one that lies in the thick of them is more doubtful than a stray.
+    reach = scene.near.distances[:, :VOTERS].mean(axis=1)
+    found = doubts_of(shares, labels, contested=contested, ties=reach, most=EACH * 4)
     facts = found.as_dict()
     for one, told in zip(found.first, facts["first"], strict=True):
         told["name"] = scene.name(one.index)
@@ -306,7 +323,7 @@ def doubt(scene: Scene) -> Part:
         said=lambda one: f"{round(VOTERS * one.probability)} of {VOTERS}",
         named=lambda one: scene.name(one.index),
     )
-    said = f"labels in doubt: {found.flagged:,}"
+    said = f"{counted(found.flagged, 'label is', 'labels are')} in doubt: their neighbours agree on another digit"
     return Part(facts, (subheading("Labels in doubt"), doubt_words(found, origin=origin), shown), (said,))
 
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import spaced
-from ..report import Strip, counted, percent, prose, strips, subheading, table
+from ..report import Strip, counted, listed, percent, prose, strips, subheading, table
 from ..score import rounded
 from .chapter import CannotSayError, Part, Plate
 from .dimension import distinct
-from .dimension_figures import listed, rebuilding_figure
+from .dimension_figures import rebuilding_figure
 from .scene import Components, Scene, components_of
 from .spectrum import as_images, rebuilt
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import spaced
-from ..report import Strip, counted, percent, prose, strips, subheading
+from ..report import Strip, counted, listed, percent, prose, strips, subheading
 from ..score import rounded
 from .chapter import CannotSayError, Chapter, Part, Plate
 from .dimension_bent import autoencoder
-from .dimension_figures import kept_figure, listed, spectrum_figure
+from .dimension_figures import kept_figure, spectrum_figure
 from .dimension_near import intrinsic
 from .scene import Scene
 from .spectrum import Kept, as_images, rebuilt, standing

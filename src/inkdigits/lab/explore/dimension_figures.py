@@ -162,8 +162,3 @@ def rebuilding_figure(codes: Sequence[int], linear: Floats, learnt: Floats) -> A
 def _plain_ticks(axis: Any, wanted: Sequence[float], least: float, most: float) -> None:
     ticks = [tick for tick in wanted if least <= tick <= most]
     axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-
-
-def listed(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

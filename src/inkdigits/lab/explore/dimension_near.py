@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import CLASSES, Labels
-from ..report import percent, prose, subheading, table
+from ..report import listed, percent, prose, subheading, table
 from ..score import rounded
 from .chapter import CannotSayError, Part, Plate
 from .dimension import KS, Estimate, Floats, as_of_noise, distinct, estimates_of, noise, surroundings
-from .dimension_figures import DRAWN, estimates_figure, listed
+from .dimension_figures import DRAWN, estimates_figure
 from .scene import Scene
 
 TRUE = (2, 5, 10, 15, 20, 25)  # dimensions of the noise

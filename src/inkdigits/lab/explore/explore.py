@@ -12,10 +12,9 @@ from __future__ import annotations
 import difflib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from ...digits.files import write_whole_folder
 from ...digits.formats import Source
@@ -25,73 +24,13 @@ from ..evaluate import json_text
 from ..report import need_libraries
 from .chapter import CannotSayError, Chapter, Part
 from .chapters import CHAPTERS
+from .exploration import FIGURES, FINDINGS, REPORT, Exploration, Result
 from .scene import Scene, open_scene
 
-FINDINGS, REPORT, FIGURES = "findings.json", "report.html", "figures"
 LIBRARIES = ("matplotlib", "sklearn", "scipy", "openTSNE", "umap", "ripser", "kmapper", "torch")
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A part of an exploration as it ended: what it found, or why it could not say (`skipped`) or broke (`failed`)."""
-
-    name: str
-    part: Part | None
-    skipped: str | None = None
-    failed: str | None = None
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        if self.part is None:
-            return {"skipped": self.skipped} if self.skipped else {"failed": self.failed}
-        return self.part.facts
-
-
-@dataclass(frozen=True, eq=False)
-class Exploration:
-    """What an exploration found.
-
-    source: what was explored; n of `total` digits. results: by chapter, its parts in order. output: the folder with
-    `report.html`, `findings.json` and `figures/`, or None where nothing was written.
-    """
-
-    source: str
-    n: int
-    total: int
-    seed: int
-    quick: bool
-    results: dict[str, tuple[Result, ...]]
-    seconds: dict[str, float]
-    output: Path | None = None
-    headings: dict[str, str] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The facts as plain dictionaries, lists and numbers, for `findings.json`."""
-        found = {
-            chapter: {result.name: result.facts for result in results} for chapter, results in self.results.items()
-        }
-        about = {"source": self.source, "digits": self.n, "of": self.total, "seed": self.seed, "quick": self.quick}
-        return {**about, "findings": found, "seconds": {name: round(took, 1) for name, took in self.seconds.items()}}
-
-    def said(self) -> Iterator[str]:
-        """The findings in their shortest form."""
-        for results in self.results.values():
-            for result in results:
-                yield from result.part.said if result.part else ()
-
-    def warnings(self) -> Iterator[str]:
-        """A line for every part that broke."""
-        for chapter, results in self.results.items():
-            for result in results:
-                if result.failed:
-                    yield f"warning: {chapter}, {result.name}: {result.failed}; please report it"
-
-    def text(self) -> str:
-        """The findings for a terminal, and where the page is."""
-        lines = list(self.said())
-        if self.output is not None:
-            lines.append(f"report: {self.output / REPORT}")
-        return "\n".join(lines)
+MOST_SEED = 2**32 - 1  # of the libraries that draw at random
 
 
 def explore(
@@ -121,8 +60,8 @@ def explore(
     sleep_while_waiting()  # before the first library that has threads is loaded
     chapters = _chosen(sections)
     need_libraries("explore", *LIBRARIES)
-    if seed < 0:
-        raise InputError("--seed", "out of range", expected="0 or more", found=str(seed))
+    if not 0 <= seed <= MOST_SEED:
+        raise InputError("--seed", "out of range", expected=f"0 to {MOST_SEED}", found=str(seed))
     if output is None:
         return _explored(source, chapters, quick, seed, threads, say)
     from .report import write_report

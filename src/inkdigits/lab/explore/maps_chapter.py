@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...measure import wilson_interval
+from ..comparison import spoken_seconds
 from ..report import percent, prose, table
 from ..score import rounded
 from .chapter import CannotSayError, Chapter, Part, Picture
@@ -20,7 +22,9 @@ from .neighbours import Neighbours
 from .scene import COARSE, Scene, components_of, near_in
 from .viewer import Shown, viewer
 
+NETWORK = "network"
 MAPS = "maps"  # where the scene keeps the maps that were made
+LEARNT = " The reader has learnt from MNIST's training digits and their labels; the other maps know no labels."
 FAITHFUL, LOST = 0.8, 0.5  # of a rank correlation, or of the neighbours: above, kept; below, lost
 
 
@@ -37,13 +41,9 @@ class Drawn:
 def components(scene: Scene) -> Part:
     """The first two principal components."""
     _need_points(scene)
-    began = time.perf_counter()
     placed = np.ascontiguousarray(scene.coarse[:, :2])
-    if not np.ptp(placed):
-        raise CannotSayError("All images here are the same, so every map of them is a single point.")
-    return _map_part(
-        scene, "pca", "Principal components", placed, time.perf_counter() - began, scene.coarse, scene.near
-    )
+    seconds = scene.seconds("components")
+    return _map_part(scene, "pca", "Principal components", placed, seconds, scene.coarse, scene.near)
 
 
 def by_tsne(scene: Scene) -> Part:
@@ -73,7 +73,8 @@ def of_network(scene: Scene) -> Part:
     points = components_of(features).project(features, COARSE)
     near = near_in(points, threads=scene.threads)
     placed = tsne(points, near, seed=scene.seed, threads=scene.threads)
-    return _map_part(scene, "network", "The reader's last layer", placed, time.perf_counter() - began, points, near)
+    seconds = time.perf_counter() - began
+    return _map_part(scene, NETWORK, "The reader's last layer", placed, seconds, points, near, note=LEARNT)
 
 
 def compared(scene: Scene) -> Part:
@@ -86,9 +87,9 @@ def compared(scene: Scene) -> Part:
             "–" if drawn.quality.accuracy is None else percent(drawn.quality.accuracy, 1),
             f"{drawn.quality.trustworthiness:.3f}",
             percent(drawn.quality.kept, 1),
-            f"{drawn.quality.distances:.2f}",
-            f"{drawn.quality.sizes:.2f}",
-            f"{drawn.seconds:.0f} s",
+            _signed(drawn.quality.distances),
+            _signed(drawn.quality.sizes),
+            spoken_seconds(drawn.seconds),
         ]
         for drawn in made.values()
     ]
@@ -98,14 +99,11 @@ def compared(scene: Scene) -> Part:
         "sizes: rank correlation of distances, and of how densely the digits lie, with those in truth, which for the "
         "last layer are those in that layer. Time from the pixels on."
     )
-    best = max(made.values(), key=lambda drawn: drawn.quality.kept)
+    best = max((drawn for name, drawn in made.items() if name != NETWORK), key=lambda drawn: drawn.quality.kept)
     blocks = (
-        prose(
-            "Point at the map to see a digit; drag it, zoom in until digits stand in place of dots, choose another map."
-        ),
         viewer(scene, [Shown(name, drawn.title, drawn.placed) for name, drawn in made.items()]),
         table(["map", "vote", "trust", "kept", "distances", "sizes", "time"], rows, caption=caption),
-        prose(f"{best.title} keeps most of the neighbours ({percent(best.quality.kept, 1)})."),
+        prose(f"Of the maps of the pixels {best.title} keeps the most neighbours, {percent(best.quality.kept, 1)}."),
     )
     return Part({}, blocks)
 
@@ -125,7 +123,7 @@ def _timed(make: Callable[[], NDArray[np.float32]]) -> tuple[float, NDArray[np.f
 
 def _map_part(
     scene: Scene, name: str, title: str, placed: NDArray[np.float32], seconds: float, points: NDArray[np.float32],
-    near: Neighbours,
+    near: Neighbours, note: str = "",
 ) -> Part:  # fmt: skip
     judged = quality(placed, points, near, scene.labels, rng=scene.rng(f"map {name}"))
     drawn = Drawn(title, placed, seconds, judged)
@@ -138,8 +136,8 @@ def _map_part(
     picture = Picture(
         f"map-{name}",
         map_image(placed, scene.labels, scene.images),
-        alt=f"map of {len(scene):,} digits: {title}",
-        caption=f"{title}, {len(scene):,} digits. {_distortion(judged)}",
+        alt=f"map of {len(scene):,} digits, {title}; {_distortion(judged)}",
+        caption=f"{title}, {len(scene):,} digits. {_distortion(judged)}{note}",
         first=name == "tsne",
     )
     said = "" if judged.accuracy is None else f": {percent(judged.accuracy, 1)} by the vote of neighbours"
@@ -152,18 +150,25 @@ def _distortion(judged: Quality) -> str:
     if judged.accuracy is not None:
         kept += f", and their vote names {percent(judged.accuracy, 1)} of the digits"
     distances = _verdict(
-        judged.distances, "distances on it can be trusted", "distances on it are a rough guide",
-        "how far apart islands lie says little",
+        judged.distances, "Distances on it can be trusted", "Distances on it are a rough guide",
+        "How far apart islands lie says little",
     )  # fmt: skip
     sizes = _verdict(
         judged.sizes, "dense regions are drawn dense", "density is drawn roughly",
         "density is lost: loose and tight regions are drawn alike",
     )  # fmt: skip
-    return f"{kept}. {distances.capitalize()} (rank correlation {judged.distances:.2f}); {sizes} ({judged.sizes:.2f})."
+    if not distances or not sizes:
+        return f"{kept}."
+    return f"{kept}. {distances} (rank correlation {_signed(judged.distances)}); {sizes} ({_signed(judged.sizes)})."
 
 
 def _verdict(value: float, good: str, fair: str, poor: str) -> str:
-    return good if value >= FAITHFUL else fair if value >= LOST else poor
+    """What to say of a rank correlation; nothing where there is none."""
+    return "" if math.isnan(value) else good if value >= FAITHFUL else fair if value >= LOST else poor
+
+
+def _signed(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "−")
 
 
 CHAPTER = Chapter(

@@ -79,9 +79,11 @@ def nearly_nearest(
     """
     need_libraries("nearest neighbours", "sklearn")
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     rows = np.linspace(0, len(points) - 1, min(len(points), CENTRED)).astype(np.intp)
-    with warnings.catch_warnings():
+    # On one thread, or the order of the sums, and with it the cells, would differ from run to run.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # that there are fewer different points than cells: some stay empty
         found = KMeans(cells, n_init=1, max_iter=ROUNDS, random_state=0).fit(points[rows])
     centres = found.cluster_centers_.astype(np.float32)

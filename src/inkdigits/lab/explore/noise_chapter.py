@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import PIXELS, Images
-from ...measure import auroc
+from ...measure import auroc, wilson_interval
 from ..report import BLUE, INK, MUTED, ORANGE, Strip, new_figure, prose, strips, table, tidy
 from ..score import rounded
 from .chapter import CannotSayError, Chapter, Part, Plate
 from .neighbours import nearest
-from .noise import draws_needed, random_points
+from .noise import draws_needed, power_of_ten, random_points
 from .scene import Scene
 
 POINTS, QUICK_POINTS = 1_000, 500  # of each kind
 SHOWN = 10
 LEAST = 20  # digits without which a distance between digits, or an area, is chance
-REFERENCE = 500  # digits over which the chance of a hit is averaged
 VARIANCE = 0.9  # of the digits, kept by the components that a point is rebuilt from
 RESAMPLES = 200
 NAMES = {
@@ -42,20 +40,22 @@ def noise(scene: Scene) -> Part:
         raise CannotSayError(f"Random points are compared with at least {LEAST} digits, and here are {len(scene)}.")
     rng = scene.rng("random points")
     points = QUICK_POINTS if scene.quick else POINTS
-    asked = rng.choice(len(scene), min(points, len(scene)), replace=False)
+    # The reader has learnt from MNIST's training part, so its novelty is asked of test digits where there are any.
+    first = len(scene) - len(scene.parts["test"]) if "test" in scene.parts else 0
+    asked = first + rng.choice(len(scene) - first, min(points, len(scene) - first), replace=False)
     sets = {"digits": scene.images[asked]} | random_points(scene.images, scene.components, points, rng=rng)
     measured = {name: _measure(scene, images, asked if name == "digits" else None) for name, images in sets.items()}
     radius = float(np.median(measured["digits"]["distance"]))
     if radius == 0:
         raise CannotSayError("Most digits here have an exact double, so there is no distance between digits to go by.")
-    draws = draws_needed(scene.images, scene.components, radius=radius, rng=rng, most=REFERENCE)
+    draws = draws_needed(scene.images, radius=radius, rng=rng)
     kinds = [name for name in sets if name != "digits"]
     told = {
         name: {measure: _area(measured["digits"][measure], measured[name][measure], rng) for measure in MEASURES}
         for name in kinds
     }
-    powers = {name: getattr(draws, name) for name in kinds}
-    within = {name: float((measured[name]["distance"] <= radius).mean()) for name in kinds}
+    powers = {"uniform": draws.uniform, "marginals": draws.marginals}
+    within = {name: int((measured[name]["distance"] <= radius).sum()) for name in kinds}
     read = {name: 1 - float(of["refused"].mean()) for name, of in measured.items()}
     facts = {
         "points": points,
@@ -63,17 +63,17 @@ def noise(scene: Scene) -> Part:
         "auroc": told,
         "draws_at_least_power_of_ten": {name: rounded(power) for name, power in powers.items()},
         "draws_radius": rounded(radius),
-        "within_radius": {name: rounded(share) for name, share in within.items()},
+        "within_radius": {name: _share(count, points) for name, count in within.items()},
         "answered_by_reader": {name: rounded(share) for name, share in read.items()},
     }
     far = measured["uniform"]["distance"]
-    first = (
+    opening = (
         f"A point drawn at random is noise, and far from every digit: from a digit to the nearest other one it is "
         f"{radius:.1f} (the distance from paper to ink in one pixel is 1), from a random point to the nearest digit "
         f"{np.median(far):.1f} (median of {points:,})."
     )
     blocks = (
-        prose(first, _draws_words(powers, within, draws.reference)),
+        prose(opening, _draws_words(powers, within["gaussian"], points)),
         strips(_strip(name, images, measured[name], read[name]) for name, images in sets.items()),
         Plate(
             "random-points",
@@ -124,27 +124,23 @@ def _cell(area: dict[str, Any]) -> str:
     return f"{value:.3f}" if low == high else f"{value:.3f} ({low:.3f}–{high:.3f})"
 
 
-def power_of_ten(power: float) -> str:
-    """A power of ten, rounded down, as it is printed: 10³⁰³."""
-    return "10" + str(math.floor(power)).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+def _share(count: int, of: int) -> dict[str, Any]:
+    return {"value": rounded(count / of), "interval95": [rounded(end) for end in wilson_interval(count, of)]}
 
 
-def _draws_words(powers: dict[str, float], within: dict[str, float], reference: int) -> str:
+def _draws_words(powers: dict[str, float], near: int, points: int) -> str:
+    """How many draws it takes. near: of so many points of the Gaussian, how many are as near as digits are."""
     text = (
-        f"For one point to fall as near to a digit as digits are to each other, one would have to draw at least "
-        f"{power_of_ten(powers['uniform'])} of them"
+        "For one point to fall as near to a digit as half of the digits are to another, one would have to draw at "
+        f"least {power_of_ten(powers['uniform'])} of them"
     )
     if powers["marginals"] >= 1:
         text += f", or {power_of_ten(powers['marginals'])} if each pixel is drawn with its own greys"
-    text += f" (Chernoff's bound, over {reference:,} digits)."
-    if powers["gaussian"] >= 1:
-        text += f" A Gaussian with the digits' covariance needs at least {power_of_ten(powers['gaussian'])}."
-    else:
-        share = within["gaussian"]
-        text += " For a Gaussian with the digits' covariance the bound says nothing; of those drawn here " + (
-            f"{100 * share:.1f} % are as near." if share else "none is as near."
-        )
-    return text
+    low, high = wilson_interval(near, points)
+    return text + (
+        f" (Chernoff's bound). Of a Gaussian with the digits' covariance {near:,} of {points:,} are as near "
+        f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %)."
+    )
 
 
 def _strip(name: str, images: Images, measured: dict[str, NDArray[Any]], read: float) -> Strip:
@@ -194,10 +190,10 @@ def _figure_words(told: dict[str, dict[str, Any]]) -> str:
         key=lambda found: abs(found[0] - 0.5),
     )
     least = hardest[0]
-    text = "Middle half (thick) and nine tenths (thin) of each kind. "
+    text = "Middle half (thick) and nine tenths (thin) of each kind; the components are those of the digits. "
     if least >= 0.999:
         return text + "Every measure tells every kind from digits almost without a mistake."
-    lower = " and scores lower than the digits" if least < 0.5 else ""
+    lower = ", since it scores lower than the digits do" if least < 0.5 else ""
     return (
         text + f"The hardest to tell is {NAMES[hardest[1]]} by {MEASURES[hardest[2]]} "
         f"(area under the ROC curve {least:.3f}){lower}."

@@ -17,7 +17,7 @@ from PIL import Image
 from ..report import Section, counted, page, plot_of, prose, side_by_side, terms
 from .answers import answers
 from .chapter import Picture, Plate
-from .explore import FIGURES, REPORT, Exploration, Result
+from .exploration import FIGURES, REPORT, Exploration, Result
 
 DOTS = 200  # an inch, of figures as PNG
 QUALITY = 85  # of maps within the page; the files are exact
@@ -38,7 +38,7 @@ def write_report(found: Exploration, folder: Path) -> None:
 
 def exploration_report(found: Exploration) -> str:
     """The page as HTML."""
-    sample = "" if found.n == found.total else f", a sample of {found.total:,}"
+    sample = "" if found.n == found.total else f", a sample of its {found.total:,}"
     lead = prose(f"{counted(found.n, 'digit')} of {found.source}{sample}.", kind="quiet")
     lead += terms(answers(found.as_dict()["findings"]))
     first = [block for _, block in _plates(found) if isinstance(block, Picture) and block.first]
@@ -56,7 +56,7 @@ def _html(results: Sequence[Result]) -> Iterator[str]:
         if result.part is None:
             why = result.skipped or f"This part broke ({result.failed})."
             if why not in told:
-                yield prose(why, kind="warning")
+                yield prose(why, kind="quiet" if result.skipped else "warning")
             told.add(why)
             continue
         for block in result.part.blocks:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import PIXELS, Digits, Images, Labels, join, spaced
-from ...digits.formats import Source, load_parts
+from ...digits.formats import Source, embedded_parts, load_parts
 from ...reader.model import Model, Predictions, load_model
 from .neighbours import Neighbours, nearest, nearly_nearest
 
@@ -60,6 +60,7 @@ class Scene:
 
     parts: by name, `train` and `test` or `all`, in the order of `digits`. rows: for each part, which rows of the source
     these are. total: digits in the source, of which these may be a sample. seed, quick, threads: as given to `explore`.
+    embedded: which parts of the embedded MNIST these are.
     """
 
     source: str
@@ -69,6 +70,7 @@ class Scene:
     seed: int = 0
     quick: bool = False
     threads: int | None = None
+    embedded: tuple[str, ...] = ()
     cache: dict[str, Any] = field(default_factory=dict)  # what one part worked out and another needs
 
     def __len__(self) -> int:
@@ -156,7 +158,7 @@ def open_scene(source: Source, *, seed: int = 0, quick: bool = False, threads: i
     rows = {name: spaced(len(part), max(1, round(len(part) * min(1.0, most / total)))) for name, part in parts.items()}
     taken = {name: part.take(rows[name]) for name, part in parts.items()}
     given = str(source) if not isinstance(source, Digits) else source.source
-    return Scene(given, taken, rows, total, seed, quick, threads)
+    return Scene(given, taken, rows, total, seed, quick, threads, embedded_parts(source))
 
 
 def near_in(points: Floats, *, threads: int | None = None) -> Neighbours:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...measure import wilson_interval
-from ..comparison import listed
-from ..report import Strip, counted, percent, prose, strips, subheading, table, terms
+from ..report import Strip, counted, listed, percent, prose, strips, subheading, table, terms
 from .chapter import CannotSayError, Chapter, Part, Plate, headed
 from .loops import HOLES_OF, LEVELS, SMALLEST, count_loops, holes
 from .scene import Scene

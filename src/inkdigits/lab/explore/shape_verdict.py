@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..comparison import listed
-from ..report import counted
+from ..report import counted, listed
 from .arms import Cloud
 from .density import Level
 from .homology import Persistence

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...digits.dataset import SIDE
-from ..comparison import listed
-from ..report import Strip, counted, percent, prose, strips, subheading, table
+from ..report import Strip, counted, listed, percent, prose, strips, subheading, table
 from .arms import along
 from .chapter import CannotSayError, Part, Plate
 from .paths import Walk, neighbour_graph, walk_between
