@@ -148,7 +148,7 @@ def test_the_gallery_shows_each_digit_with_what_it_may_be(few: Digits) -> None:
     found = doubts_of(answered(truth, seed=2), labels, most=5)
     page = Words(doubt_gallery(found, few.images))
     assert len(page.alts) == 5
-    assert {f"digit {i}, labelled {labels[i]}, perhaps {truth[i]}" for i in (4, 9)} == set(page.alts[:2])
+    assert {f"no. {i}, labelled {labels[i]}, perhaps {truth[i]}" for i in (4, 9)} == set(page.alts[:2])
     text = Words(doubt_words(found, origin="From the oracle.")).text
     assert text.startswith("From the oracle. By confident learning")
     assert "Shown are 5 digits" in text

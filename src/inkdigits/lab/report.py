@@ -90,10 +90,10 @@ def page(title: str, *, lead: str, sections: Sequence[Section]) -> str:
 def prose(*sentences: str, kind: str | None = None) -> str:
     """A paragraph of plain sentences; the empty ones are left out."""
     start = f'<p class="{kind}">' if kind else "<p>"
-    return start + _text(" ".join(filter(None, sentences))) + "</p>"
+    return start + plain_text(" ".join(filter(None, sentences))) + "</p>"
 
 
-def _text(plain: str) -> str:
+def plain_text(plain: str) -> str:
     """Plain text as HTML; a number stays on the line of its per cent sign."""
     return escape(plain).replace(" %", "&nbsp;%")
 
@@ -109,7 +109,7 @@ def side_by_side(*parts: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) -> str:
     """A table of plain text; the first column is text, the others are numbers and stand to the right."""
-    lines = ['<div class="scroll" tabindex="0"><table>', f"<caption>{_text(caption)}</caption>", "<thead><tr>"]
+    lines = ['<div class="scroll" tabindex="0"><table>', f"<caption>{plain_text(caption)}</caption>", "<thead><tr>"]
     lines += [f'<th scope="col">{escape(cell)}</th>' for cell in head]
     lines.append("</tr></thead>\n<tbody>")
     for first, *others in rows:
@@ -128,7 +128,7 @@ def settings(values: dict[str, Any]) -> str:
 
 def terms(values: Mapping[str, str]) -> str:
     """Names, each with a sentence under it, in columns where there is room."""
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{_text(text)}</dd></div>\n" for name, text in values.items())
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{plain_text(text)}</dd></div>\n" for name, text in values.items())
     return f'<dl class="terms">\n{rows}</dl>'
 
 
@@ -173,12 +173,12 @@ def strips(rows: Iterable[Strip]) -> str:
 
 
 def _strip(row: Strip) -> str:
-    lines = "".join(f"<span>{_text(line)}</span>" for line in row.lines)
+    lines = "".join(f"<span>{plain_text(line)}</span>" for line in row.lines)
     mark = f"<em>{escape(row.mark)}</em>" if row.mark else ""
     image = ink_png(np.concatenate(list(row.images), axis=1))
     width, height = 56 * len(row.images), 56
     return (
-        f"<li><div><b>{escape(row.title)}</b><b>{_text(row.figure)}</b>{lines}{mark}</div>"
+        f"<li><div><b>{escape(row.title)}</b><b>{plain_text(row.figure)}</b>{lines}{mark}</div>"
         f'<img src="{image}" alt="{escape(row.alt)}" width="{width}" height="{height}"></li>'
     )
 
@@ -233,7 +233,7 @@ def plot(figure: Any, name: str, *, alt: str, caption: str) -> str:
 def plot_of(svg: str, name: str, *, size: Sequence[float], alt: str, caption: str) -> str:
     """The same of a drawing that `svg_of` has made; size: its width and height in inches."""
     shown = _in_page(svg, name, size, alt)
-    return f'<figure class="plot">\n{shown}\n<figcaption>{_text(caption)}</figcaption>\n</figure>'
+    return f'<figure class="plot">\n{shown}\n<figcaption>{plain_text(caption)}</figcaption>\n</figure>'
 
 
 def svg_of(figure: Any, name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..report import Section, counted, page, plot_of, prose, side_by_side, terms
+from ..report import Section, counted, page, plain_text, plot_of, prose, side_by_side, terms
 from .answers import answers
 from .chapter import Picture, Plate
 from .exploration import FIGURES, REPORT, Exploration, Result
@@ -90,5 +90,5 @@ def _picture(picture: Picture) -> str:
     height, width = picture.image.shape[:2]
     return (
         f'<figure class="plot"><img src="data:image/webp;base64,{data}" alt="{escape(picture.alt)}" '
-        f'width="{width}" height="{height}"><figcaption>{escape(picture.caption)}</figcaption></figure>'
+        f'width="{width}" height="{height}"><figcaption>{plain_text(picture.caption)}</figcaption></figure>'
     )
