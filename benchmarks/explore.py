@@ -101,11 +101,13 @@ def main() -> None:
         return
     path = RESULTS / "explore.json"
     content = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    about = {"machine": machine(), "commit": commit()}
     if arguments.only != "maps":
-        content["report"] = reports(arguments.threads)
+        content |= {"report": reports(arguments.threads), "report_made": about}
+        write_result("explore", content)
     if arguments.only != "report":
-        content["maps"] = maps(arguments.threads)
-    write_result("explore", content | {"machine": machine(), "commit": commit()})
+        content |= {"maps": maps(arguments.threads), "maps_made": about}
+        write_result("explore", content)
 
 
 if __name__ == "__main__":
