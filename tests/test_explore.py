@@ -13,13 +13,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 from inkdigits.app.cli import cli
-from inkdigits.digits.dataset import Digits
+from inkdigits.digits.dataset import CLASSES, Digits
 from inkdigits.errors import InputError, OutputError
 from inkdigits.lab.explore import explore as verb
 from inkdigits.lab.explore.answers import answers
 from inkdigits.lab.explore.basics import characters, class_images, column, duplicates
 from inkdigits.lab.explore.chapter import CannotSayError, Chapter, Part
 from inkdigits.lab.explore.chapters import CHAPTERS
+from inkdigits.lab.explore.colours import CLASS_COLOURS
 from inkdigits.lab.explore.drawing import framed, map_image, sheet
 from inkdigits.lab.explore.exploration import plain
 from inkdigits.lab.explore.explore import explore
@@ -228,6 +229,10 @@ def test_a_map_is_framed_with_its_aspect_kept_and_up_upwards() -> None:
     assert at[2, 1] < at[0, 1]
     assert at.min() >= 0
     assert at.max() <= 100
+
+
+def test_every_class_has_a_colour_of_its_own() -> None:
+    assert len(set(CLASS_COLOURS)) == CLASSES
 
 
 def test_a_map_is_drawn_with_labels_without_and_of_a_single_place(few: Digits) -> None:

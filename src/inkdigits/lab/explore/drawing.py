@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...digits.dataset import CLASSES, SIDE, Images, Labels
+from ...digits.dataset import SIDE, Images, Labels
+from ..report import BLUE
 from .colours import CLASS_COLOURS
 
 WIDTH = 1_100  # pixels a side
@@ -22,7 +23,7 @@ CELL = 30  # pixels a side of the squares of which each shows at most one digit
 LEAST_IN_CELL = 2  # points for which a square shows a digit
 FADE = 0.45  # of full colour that the densest spot of the ground has
 FEW = 3_000  # points that are drawn larger
-WITHOUT = "#0b66a8"  # of points whose class nobody knows
+WITHOUT = BLUE  # of points whose class nobody knows
 
 
 def rgb(colour: str) -> NDArray[np.float64]:
@@ -122,6 +123,3 @@ def sheet(images: Images, *, side: int = 14, columns: int = 256, greys: int = 16
     padded[: len(levels)] = levels
     laid = padded.reshape(rows, columns, side, side).transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
     return laid * np.uint8(255 // (greys - 1))
-
-
-assert len(CLASS_COLOURS) == CLASSES
