@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from manifolds import Points, blobs, circle, sphere, star, swiss_roll, torus, two_circles
 
 from inkdigits.digits.dataset import Digits
-from inkdigits.lab.explore.arms import cloud_of, profile_of
+from inkdigits.lab.explore.arms import along, cloud_of, profile_of
 from inkdigits.lab.explore.density import components_by_level
+from inkdigits.lab.explore.dimension import local_dimension
 from inkdigits.lab.explore.homology import densest, gaussian_like, persistence_of, spread
 from inkdigits.lab.explore.loops import SMALLEST, count_loops, holes
 from inkdigits.lab.explore.mapper import branches_of, laid_out, loops_of, mapper_of
 from inkdigits.lab.explore.neighbours import nearest
-from inkdigits.lab.explore.paths import greyness, local_dimension, neighbour_graph, walk_between, ways_of
+from inkdigits.lab.explore.paths import greyness, neighbour_graph, walk_between, ways_of
 from inkdigits.lab.explore.shape_verdict import DENSE, Shape, Verdict, paragraph, tempered, weigh
 
 
@@ -92,6 +95,25 @@ def test_the_way_round_half_a_circle_is_longer_than_the_straight_line(rng: np.ra
     assert np.isnan(ways.stretch(np.zeros(600, bool)))
 
 
+def test_the_interval_of_the_stretch_holds_it_and_the_same_again(rng: np.random.Generator) -> None:
+    points = swiss_roll(1500, rng)
+    ways = ways_of(points, nearest(points, 10), rng=rng)
+    found = ways.stretch_estimate(np.random.default_rng(1))
+    low, high = found.interval95
+    assert low < found.value == ways.stretch() < high
+    assert high - low < 0.2 * found.value
+    assert found == ways.stretch_estimate(np.random.default_rng(1))
+
+
+def test_eccentricity_rises_along_an_arm_and_what_is_not_known_is_null(rng: np.random.Generator) -> None:
+    cloud = cloud_of(star(1500, rng, arms=5), rng=rng)
+    profile = along(cloud, 0, bins=4)
+    assert (np.diff(profile.eccentricity) > 0).all()
+    facts = replace(profile, dimension=np.array([1.0, np.nan])).as_dict()
+    assert facts["local_dimension"] == [1.0, None]
+    json.dumps(cloud.as_dict(rng), allow_nan=False)
+
+
 def test_ways_are_those_of_the_largest_piece(rng: np.random.Generator) -> None:
     points = np.concatenate([circle(200, rng), circle(100, rng) + np.array([9, 0])])
     ways = ways_of(points, nearest(points, 10), rng=rng)
@@ -129,6 +151,17 @@ def test_a_walk_stays_nearer_to_the_points_than_the_blend(rng: np.random.Generat
     assert (walk.places[0], walk.places[-1]) == (start, end)
     assert walk.from_walk.max() < 0.1 < 0.9 < walk.from_blend.max()
     np.testing.assert_allclose(walk.walked[[0, -1]], points[[start, end]], atol=1e-6)
+
+
+def test_the_digits_of_a_walk_do_not_make_it_near_to_digits() -> None:
+    line = np.column_stack([np.arange(8), np.zeros(8)]).astype(np.float32)
+    points = np.concatenate([line, line + np.array([0, 50], np.float32)])
+    walk = walk_between(points, neighbour_graph(nearest(points, 2), 2), 0, 7)
+    assert walk is not None
+    assert set(walk.places) <= set(range(8))
+    assert walk.from_walk.max() == walk.from_blend.max()
+    alone = walk_between(points[:2], neighbour_graph(nearest(points[:2], 1), 1), 0, 1)
+    assert alone is None
 
 
 def test_there_is_no_walk_between_pieces(rng: np.random.Generator) -> None:
@@ -274,8 +307,77 @@ def test_a_verdict_is_as_strong_as_the_least_sure_sample() -> None:
         Verdict("sheet", "moderately", {}, ()),
         Verdict("blobs", "strongly", {}, ()),
     )
-    assert tempered(own, []).strength == "strongly"
+    assert tempered(own, [own, own]).strength == "strongly"
     assert tempered(own, [own, unsure]).strength == "moderately"
     assert tempered(own, [unsure, other]).strength == "weakly"
     undecided = Verdict(None, "not at all", {}, ())
     assert tempered(undecided, [own]) == undecided
+
+
+def test_nothing_is_said_strongly_of_too_few_digits_for_other_samples() -> None:
+    strong, weak = Verdict("sheet", "strongly", {}, ()), Verdict("sheet", "weakly", {}, ())
+    assert tempered(strong, []).strength == tempered(strong, [strong]).strength == "moderately"
+    assert tempered(weak, []).strength == "weakly"
+
+
+@pytest.fixture(scope="module")
+def round_shape() -> Shape:
+    rng = np.random.default_rng(3)
+    return shape_of(rng.standard_normal((300, 4)), rng)
+
+
+@pytest.mark.parametrize(
+    ("favoured", "others", "sentence"),
+    [
+        ("sheet", [], "There are too few digits to ask other samples."),
+        ("sheet", ["sheet", "blobs"], "1 favours the same (1 weakly); as not all do"),
+        ("sheet", ["sheet", "sheet"], "2 favour the same (2 weakly); the weakest word"),
+        ("sheet", ["sheet"], "a single one is too few to say anything strongly."),
+        ("sheet", ["blobs", None], "Of 2 other samples of the digits, none favours the same, so that it is said"),
+        (None, [None], "Of 1 other sample of the digits, 1 does not decide either."),
+        (None, ["blobs", "blobs"], "Of 2 other samples of the digits, 2 favour separate or solid blobs."),
+    ],
+)
+def test_what_other_samples_say_is_told_as_it_is(
+    favoured: str | None, others: list[str | None], sentence: str, round_shape: Shape
+) -> None:
+    def verdict(name: str | None) -> Verdict:
+        return Verdict(name, "weakly" if name else "not at all", {"blobs": 2, "tentacles": 2, "sheet": 2}, ())
+
+    said = " ".join(paragraph(verdict(favoured), round_shape, repeats=[verdict(other) for other in others]))
+    assert sentence in said
+
+
+def with_arms(shape: Shape, count: int) -> Shape:
+    """The shape, as if it had so many arms."""
+    arms = shape.cloud.arms
+    more = replace(arms, tips=np.zeros(count, np.int64), prominence=np.ones(count))
+    return Shape(replace(shape.cloud, arms=more), shape.foil)
+
+
+def test_one_or_two_classes_do_not_decide_for_all(round_shape: Shape, rng: np.random.Generator) -> None:
+    levels = components_by_level(nearest(rng.standard_normal((300, 4)), 30))
+    whole, armed = with_arms(round_shape, 1), with_arms(round_shape, 9)
+    few, enough = (weigh(levels, whole, {DENSE: whole}, [armed] * count) for count in (2, 3))
+    assert "tentacles" not in few.tests[1].favours
+    assert "classes" not in few.tests[1].found
+    assert enough.tests[1].favours == ("tentacles",)
+
+
+@pytest.mark.parametrize(("branches", "hinted"), [((18, 17), False), ((34, 17), True), ((2, 0), False), ((3, 0), True)])
+def test_a_few_branches_more_than_by_chance_are_no_hint(
+    branches: tuple[int, int], hinted: bool, round_shape: Shape
+) -> None:
+    verdict = Verdict("sheet", "weakly", {"blobs": 1, "tentacles": 1, "sheet": 2}, ())
+    said = " ".join(paragraph(verdict, round_shape, branches=branches))
+    assert ("hints of tentacles" in said) == hinted
+
+
+def test_the_loops_of_a_single_cloud_are_told_without_counting_clouds(
+    round_shape: Shape, rng: np.random.Generator
+) -> None:
+    verdict = Verdict("sheet", "weakly", {"blobs": 1, "tentacles": 1, "sheet": 2}, ())
+    found = persistence_of(rng.standard_normal((300, 4)), rng=rng, landmarks=50, resamples=5)
+    said = " ".join(paragraph(verdict, round_shape, homology={"all": found}))
+    assert "The cloud has no loop that is sure" in said
+    assert "of 1" not in said

@@ -1,4 +1,4 @@
-"""How many separate crowds there are, by how dense a place must be to count.
+"""How many density components there are, by how dense a place must be to count.
 
 >>> levels = components_by_level(nearest(points, 30))
 >>> [level.large for level in levels]  # from the densest tenth of the points to all of them
@@ -47,8 +47,10 @@ def components_by_level(near: Neighbours, *, levels: Sequence[float] = LEVELS) -
     """Components of the super-level sets of the nearest-neighbour density of points with these neighbours (N, K).
 
     At each level the densest points count; two are joined that are neighbours no farther apart than the radius within
-    which the sparsest of them has CORE_K neighbours. This is DBSCAN* (Campello, Moulavi & Sander 2013) at that radius,
-    worked out on the neighbours known already, which scikit-learn's DBSCAN would look for again at every radius.
+    which the sparsest of them has CORE_K neighbours. This would be DBSCAN* (Campello, Moulavi & Sander 2013) at that
+    radius, were it not worked out on the K neighbours known already, which scikit-learn's DBSCAN would look for again
+    at every radius: links to points beyond the K-th are missed, so there can be more components than DBSCAN* has, and
+    never fewer.
     """
     need_libraries("density components", "scipy")
     from scipy.sparse import csr_matrix

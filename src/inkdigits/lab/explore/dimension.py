@@ -124,6 +124,20 @@ def _inverses(near: Floats, k: int) -> NDArray[np.float64]:
     return np.asarray(np.log(near[:, k - 1 : k] / near[:, : k - 1]).mean(axis=1), np.float64)
 
 
+def local_dimension(near: Floats) -> NDArray[np.float64]:
+    """The dimension at each point (M,), from the distances (M, K) to its nearest, rising: maximum likelihood.
+
+    One point's estimate is without bias only with the K - 2 of E. Levina and P. Bickel 2005, which averaging inverses
+    has no need of. NaN where K < 3, or where all are equally far.
+    """
+    n, k = near.shape
+    found = np.full(n, np.nan)
+    if k >= 3:
+        inverses = _inverses(np.maximum(near.astype(np.float64), np.finfo(np.float32).tiny), k)
+        np.divide((k - 2) / (k - 1), inverses, out=found, where=inverses > 0)
+    return found
+
+
 def correlation(radii: Floats, inside: NDArray[np.integer]) -> float:
     """The correlation dimension: how the number of pairs grows with the radius, (R,) and counts (P, R) within it.
 
@@ -147,11 +161,11 @@ def _divided(one: float, other: float) -> float:
 def estimates_of(around: Surroundings, rng: np.random.Generator) -> dict[str, Estimate]:
     """By all estimators: `twonn`, `ml5`, `ml10`, `ml20` and `correlation`, each with its interval."""
     ratios = np.log(around.near[:, 1] / around.near[:, 0])
-    found = {"twonn": _bootstrap(lambda rows: _two_nn(np.sort(ratios[rows])), len(ratios), rng)}
+    found = {"twonn": bootstrap(lambda rows: _two_nn(np.sort(ratios[rows])), len(ratios), rng)}
     for k in KS:
         inverses = _inverses(around.near, k)
-        found[f"ml{k}"] = _bootstrap(_mean_inverse(inverses), len(inverses), rng)
-    found["correlation"] = _bootstrap(
+        found[f"ml{k}"] = bootstrap(_mean_inverse(inverses), len(inverses), rng)
+    found["correlation"] = bootstrap(
         lambda rows: correlation(around.radii, around.inside[rows]), len(around.inside), rng
     )
     return found
@@ -161,7 +175,8 @@ def _mean_inverse(inverses: Floats) -> Callable[[NDArray[np.intp]], float]:
     return lambda rows: _divided(1.0, float(inverses[rows].mean()))
 
 
-def _bootstrap(estimate: Callable[[NDArray[np.intp]], float], count: int, rng: np.random.Generator) -> Estimate:
+def bootstrap(estimate: Callable[[NDArray[np.intp]], float], count: int, rng: np.random.Generator) -> Estimate:
+    """An estimate from `count` things, given the rows of them to take, and its interval over rows drawn anew."""
     drawn = [estimate(rng.integers(0, count, count)) for _ in range(DRAWS)]
     told = [value for value in drawn if np.isfinite(value)] or [float("nan")]
     low, high = np.quantile(told, [0.025, 0.975])

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..report import need_libraries
+from ..score import rounded
 from .neighbours import nearest
 
 Floats = NDArray[np.float64]
@@ -81,18 +82,18 @@ class Persistence:
         return {
             "points": self.points,
             "landmarks": self.landmarks,
-            "band, 95 % confidence": self.band,
-            "components above the band": self.components,
-            "largest merge": float(self.merges[0]) if len(self.merges) else None,
-            "loops above the band": self.loops,
-            "longest loop": self.longest,
-            "longest loops of Gaussian clouds": {
-                "median": float(np.median(self.null_longest)),
-                "largest": float(self.null_longest.max()),
+            "band_95": rounded(self.band),
+            "components_above_band": self.components,
+            "largest_merge": rounded(float(self.merges[0])) if len(self.merges) else None,
+            "loops_above_band": self.loops,
+            "longest_loop": rounded(self.longest),
+            "longest_loop_of_gaussian": {
+                "median": rounded(float(np.median(self.null_longest))),
+                "largest": rounded(float(self.null_longest.max())),
                 "clouds": len(self.null_longest),
             },
-            "p of the longest loop": self.chance,
-            "loops longer than in all Gaussian clouds": self.longer_than_chance,
+            "p_of_longest_loop": rounded(self.chance),
+            "loops_longer_than_gaussian": self.longer_than_chance,
         }
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ...digits.dataset import CLASSES, SIDE, Images, Labels
 from ...measure import wilson_interval
+from ..score import rounded
 
 # Both chosen on MNIST's 60,000 training digits, for the most that have the holes of their class.
 LEVELS = (1, 32, 64, 96, 128, 160, 192, 224)  # the least ink, of 255, that closes a loop
@@ -79,14 +80,17 @@ class LoopCount:
         return shares
 
     def as_dict(self) -> dict[str, Any]:
-        known = {
-            str(d): dict(zip(("0", "1", "2 or more"), row.tolist(), strict=True)) for d, row in enumerate(self.counts)
-        }
-        found: dict[str, Any] = {"holes by class": {d: row for d, row in known.items() if sum(row.values())}}
+        known = {str(d): holes_as_dict(row) for d, row in enumerate(self.counts)}
+        found: dict[str, Any] = {"holes_by_class": {d: row for d, row in known.items() if sum(row.values())}}
         if self.n:
-            interval = list(wilson_interval(self.right, self.n))
-            found["have the holes of their class"] = {"value": self.accuracy, "interval95": interval, "n": self.n}
+            interval = [rounded(end) for end in wilson_interval(self.right, self.n)]
+            found["as_their_class"] = {"value": rounded(self.accuracy), "interval95": interval, "n": self.n}
         return found
+
+
+def holes_as_dict(counts: NDArray[np.integer[Any]]) -> dict[str, int]:
+    """How many digits have 0, 1 and 2 or more holes (3,)."""
+    return dict(zip(("0", "1", "2_or_more"), counts.tolist(), strict=True))
 
 
 def count_loops(found: NDArray[np.integer[Any]], labels: Labels) -> LoopCount:

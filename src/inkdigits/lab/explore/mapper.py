@@ -63,7 +63,7 @@ class MapperGraph:
             "components": self.components,
             "loops": self.loops,
             "branches": len(self.branches),
-            "digits in nodes": len(self.covered()),
+            "digits_in_nodes": len(self.covered()),
         }
 
 
@@ -101,8 +101,8 @@ def mapper_of(
     component = np.zeros(0, np.int64)
     if places:
         _, piece = connected_components(joined, directed=False)
-        held = [len(np.unique(np.concatenate([p for p, c in zip(places, piece, strict=True) if c == number])))
-                for number in range(piece.max() + 1)]  # fmt: skip
+        held = [len(np.unique(np.concatenate([p for p, c in zip(places, piece, strict=True) if c == one])))
+                for one in range(piece.max() + 1)]  # fmt: skip
         component = np.argsort(np.argsort(-np.array(held), kind="stable"), kind="stable")[piece]
     return MapperGraph(places, links, component, branches_of(links, len(places)), loops_of(links, len(places)))
 

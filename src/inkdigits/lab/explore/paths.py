@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..report import need_libraries
+from .dimension import Estimate, bootstrap
 from .neighbours import Neighbours, nearest
 
 Floats = NDArray[np.float64]
@@ -21,6 +22,13 @@ Places = NDArray[np.int64]
 
 LINKS = 10  # neighbours that a point is joined to
 SOURCES = 400  # points from which the ways to all others are measured
+STEPS = 512  # of the ratios, by rank, from which a bootstrap takes its medians
+
+
+def median_of(values: Floats) -> float:
+    """The median of those that are finite, NaN where none is."""
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else float("nan")
 
 
 def neighbour_graph(near: Neighbours, k: int = LINKS) -> Any:
@@ -43,21 +51,6 @@ def largest_piece(graph: Any) -> Places:
 
     _, piece = connected_components(graph, directed=False)
     return np.flatnonzero(piece == np.bincount(piece).argmax())
-
-
-def local_dimension(distances: NDArray[np.floating[Any]]) -> Floats:
-    """The dimension around each point, from the distances (N, K) of its nearest, sorted: maximum likelihood.
-
-    Levina & Bickel 2005, without bias (K − 2, MacKay & Ghahramani). NaN where K < 3, or where all are equally far.
-    """
-    n, k = distances.shape
-    if k < 3:
-        return np.full(n, np.nan)
-    logs = np.log(np.maximum(distances.astype(np.float64), np.finfo(np.float32).tiny))
-    spread = (logs[:, -1:] - logs[:, :-1]).sum(axis=1)
-    dimension = np.full(n, np.nan)
-    np.divide(k - 2, spread, out=dimension, where=spread > 0)
-    return dimension
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +87,23 @@ class Ways:
         """The median of `ratios`, NaN where there are none."""
         ratios = self.ratios(first, second)
         return float(np.median(ratios)) if len(ratios) else float("nan")
+
+    def stretch_estimate(self, rng: np.random.Generator) -> Estimate:
+        """The median of `ratios`, with its interval over the sources, to a STEPS-th of the ratios."""
+        source, point = np.nonzero(self.straight > 0)
+        if not len(source):
+            return Estimate(self.stretch(), (float("nan"),) * 2)
+        ratios = self.lengths[source, point] / self.straight[source, point]
+        # Counted once: of every draw to sort all ratios would take minutes.
+        edges = np.quantile(ratios, np.linspace(0, 1, STEPS + 1)[1:])
+        step = np.minimum(np.searchsorted(edges, ratios), STEPS - 1)
+        counts = np.bincount(source * STEPS + step, minlength=len(self.sources) * STEPS).reshape(-1, STEPS)
+
+        def median(rows: NDArray[np.intp]) -> float:
+            below = np.cumsum(np.bincount(rows, minlength=len(counts)) @ counts)
+            return float(edges[np.searchsorted(below, below[-1] / 2)])
+
+        return Estimate(self.stretch(), bootstrap(median, len(counts), rng).interval95)
 
 
 def ways_of(
@@ -135,8 +145,8 @@ class Walk:
     """From one digit to another, along the digits and straight.
 
     places: (P,) the digits on the way. share: (T,) 0…1, how far on each step is; walked, blended: (T, 784) pixels of
-    both ways at these; from_walk, from_blend: (T,) distance of each to the nearest digit. grey_walk, grey_blend: (T,)
-    the share of the ink that is neither light nor dark.
+    both ways at these; from_walk, from_blend: (T,) distance of each to the nearest digit that is not on the way.
+    grey_walk, grey_blend: (T,) the share of the ink that is neither light nor dark.
     """
 
     places: Places
@@ -152,7 +162,9 @@ class Walk:
 def walk_between(vectors: NDArray[np.float32], graph: Any, start: int, end: int, *, steps: int = 33) -> Walk | None:
     """The shortest way from one digit to another along the graph (N, N) of digits (N, 784), and the blend of both.
 
-    Between two digits of the way too there is a blend, of near ones. None where no way leads.
+    Between two digits of the way too there is a blend, of near ones. How far off both are is measured to the other
+    digits: a way through digits would be near to those whatever lies between. None where no way leads, or where no
+    digit is off it.
     """
     from scipy.sparse.csgraph import dijkstra
 
@@ -160,6 +172,8 @@ def walk_between(vectors: NDArray[np.float32], graph: Any, start: int, end: int,
     if not np.isfinite(lengths[end]) or start == end:
         return None
     places = _back(before, start, end)
+    if len(places) == len(vectors):
+        return None
     path = vectors[places]
     gone = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     share = np.linspace(0, 1, steps)
@@ -168,7 +182,9 @@ def walk_between(vectors: NDArray[np.float32], graph: Any, start: int, end: int,
     walked = (1 - part) * path[at] + part * path[at + 1]
     t = share[:, None].astype(np.float32)
     blended = (1 - t) * path[0] + t * path[-1]
-    both = nearest(vectors, 1, queries=np.concatenate([walked, blended])).distances[:, 0].astype(np.float64)
+    near = nearest(vectors, len(places) + 1, queries=np.concatenate([walked, blended]))
+    others = (~np.isin(near.places, places)).argmax(axis=1)
+    both = near.distances[np.arange(2 * steps), others].astype(np.float64)
     return Walk(places, share, walked, blended, both[:steps], both[steps:], greyness(walked), greyness(blended))
 
 

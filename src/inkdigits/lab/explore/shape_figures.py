@@ -128,6 +128,7 @@ def stretch_figure(table: NDArray[np.float64], classes: Sequence[int]) -> Any:
         for column in range(len(classes)):
             value = table[row, column]
             if math.isfinite(value):
+                # Not INK and PAPER, which turn with the page: the shades below do not.
                 colour = "#ffffff" if value > dark else "#1d1c1b"
                 weight = "bold" if row == column else "normal"
                 axes.text(
@@ -146,7 +147,7 @@ def outwards_figure(whole: Shape) -> Any:
     """Local dimension from the middle of the cloud outwards, the digits' and that of a Gaussian cloud."""
     figure = new_figure(3.2)
     axes = figure.add_subplot()
-    for cloud, colour, name in ((whole.foil, MUTED, "Gaussian cloud"), (whole.cloud, BLUE, "digits")):
+    for cloud, colour, name in ((whole.foil, MUTED, "Gaussian reference"), (whole.cloud, BLUE, "digits")):
         steps = np.arange(1, len(cloud.outwards.dimension) + 1)
         axes.plot(steps, cloud.outwards.dimension, "o-", color=colour, linewidth=2, markersize=5)
         middle = len(steps) // 2

@@ -1,4 +1,4 @@
-"""What the parts of the chapter on shape need of each other, worked out once: samples, clouds, crowds, homology.
+"""What the parts of the chapter on shape need of each other, worked out once: samples, clouds, components.
 
 >>> Ground.of(scene).whole.cloud.dimension
 """
@@ -14,20 +14,23 @@ from ...digits.dataset import CLASSES, Labels
 from .arms import DIMENSION_K, Cloud, cloud_of
 from .chapter import CannotSayError
 from .density import Level, components_by_level
+from .dimension import distinct
 from .homology import Persistence, densest, gaussian_like, persistence_of
 from .mapper import MapperGraph, mapper_of
 from .neighbours import Neighbours, nearest
-from .scene import Floats, Scene
+from .paths import SOURCES
+from .scene import Floats, Scene, near_in
 from .shape_verdict import DENSE, Shape, Verdict, tempered, weigh
 
 LEAST_WHOLE = 100  # distinct digits, of which a shape can be said
 LEAST_CLASS = 50
 
 # How many digits are looked at, (full, quick): what takes the square or more of their number.
-WHOLE_SAMPLE, CLASS_SAMPLE = (6_000, 1_500), (1_500, 400)
+WHOLE_SAMPLE, CLASS_SAMPLE = (6_000, 1_300), (1_500, 400)  # three times 1,300 are less than the quick sample
 WHOLE_CLOUD, CLASS_CLOUD = (3_000, 800), (1_000, 300)
 WHOLE_LANDMARKS, CLASS_LANDMARKS = (300, 120), (200, 80)
 RESAMPLES = (40, 20)
+GEODESIC_SOURCES = (SOURCES, 200)
 REPEATS = (4, 2)  # other samples on which the verdict is asked again
 SHARES = (0.85, DENSE, 0.5)  # of the digits, the densest, whose arms are counted
 
@@ -36,13 +39,12 @@ class Ground:
     """The distinct digits of a scene, and what was found of their shape.
 
     Copies are left out: they say how often a digit was written down, not where digits lie. places: int64 (M,), rows of
-    the scene; points: float32 (M, 50), their principal coordinates; labels: (M,) or None.
+    the scene; points: float32 (M, COARSE), their principal coordinates; labels: (M,) or None.
     """
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        _, first = np.unique(scene.images.reshape(len(scene), -1), axis=0, return_index=True)
-        self.places = np.sort(first)
+        self.places = distinct(scene.images)
         self.points: Floats = scene.coarse[self.places]
         self.labels: Labels | None = None if scene.labels is None else scene.labels[self.places]
 
@@ -73,16 +75,14 @@ class Ground:
     @cached_property
     def near(self) -> Neighbours:
         """The neighbours of all distinct digits, as places in `points`."""
-        return self.scene.near if len(self) == len(self.scene) else nearest(self.points, self.scene.near.k)
+        if len(self) == len(self.scene):
+            return self.scene.near
+        return near_in(self.points, threads=self.scene.threads)
 
     @cached_property
     def classes(self) -> tuple[int, ...]:
-        """The classes with enough digits to be looked at one by one; none where there is only one, which is the "
-        "whole."""
-        if self.labels is None:
-            return ()
-        enough = np.flatnonzero(np.bincount(self.labels, minlength=CLASSES) >= LEAST_CLASS)
-        return tuple(enough.tolist()) if len(np.unique(self.labels)) > 1 else ()
+        """The classes with enough digits to be looked at one by one; none where there is only one: it is the whole."""
+        return () if self.labels is None else _classes_of(self.labels)
 
     def of_class(self, digit: int) -> NDArray[np.int64]:
         assert self.labels is not None
@@ -128,10 +128,11 @@ class Ground:
 
     def _shape(self, points: Floats, name: str) -> Shape:
         rng = self.scene.rng(f"shape, ways of {name}")
-        cloud: Cloud = cloud_of(points, rng=rng, near=nearest(points, DIMENSION_K))
+        sources = self._most(GEODESIC_SOURCES)
+        cloud: Cloud = cloud_of(points, rng=rng, near=nearest(points, DIMENSION_K), sources=sources)
         # The foil is a foil of what was measured: the largest connected piece.
         foil = gaussian_like(cloud.ways.points, rng=rng).astype(np.float32)
-        return Shape(cloud, cloud_of(foil, rng=rng))
+        return Shape(cloud, cloud_of(foil, rng=rng, sources=sources))
 
     @cached_property
     def persistence(self) -> dict[str, Persistence]:
@@ -178,10 +179,20 @@ class Ground:
         size = len(self.sample)
         others = np.setdiff1d(np.arange(len(self)), self.sample)
         others = self.scene.rng("shape, other samples").permutation(others)
-        found = []
-        for i in range(min(self._most(REPEATS), len(others) // size)):
-            points = self.points[np.sort(others[i * size : (i + 1) * size])]
-            dense = {x: self._shape(points[densest(points, x)], f"densest {x} of repeat {i}") for x in SHARES}
-            shapes = list(self.class_shapes.values())
-            found.append(weigh(self.levels, self._shape(points, f"repeat {i}"), dense, shapes))
-        return found
+        most = min(self._most(REPEATS), len(others) // size)
+        return [self._asked_again(np.sort(others[i * size :][:size]), f"repeat {i}") for i in range(most)]
+
+    def _asked_again(self, places: NDArray[np.int64], name: str) -> Verdict:
+        """The verdict on a sample, from it alone: its density, its densest, and its digits of each class."""
+        points = self.points[places]
+        dense = {share: self._shape(points[densest(points, share)], f"densest {share} of {name}") for share in SHARES}
+        classes = []
+        if self.labels is not None:
+            labels = self.labels[places]
+            classes = [self._shape(points[labels == d], f"{d} of {name}") for d in _classes_of(labels)]
+        return weigh(components_by_level(near_in(points)), self._shape(points, name), dense, classes)
+
+
+def _classes_of(labels: Labels) -> tuple[int, ...]:
+    counts = np.bincount(labels, minlength=CLASSES)
+    return tuple(np.flatnonzero(counts >= LEAST_CLASS).tolist()) if np.count_nonzero(counts) > 1 else ()
