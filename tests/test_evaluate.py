@@ -418,7 +418,7 @@ def test_the_report_says_whether_the_doubts_are_fair(few, tmp_path, known, words
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert words in page.text
     shown = [attributes["alt"] for attributes in page.all("img")]
-    suspected = f"digit 20, labelled {few.labels[20]}, perhaps {(few.labels[20] + 1) % 10}"
+    suspected = f"no. 20, labelled {few.labels[20]}, perhaps {(few.labels[20] + 1) % 10}"
     assert (suspected in shown) == (known != 300)
 
 
