@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from inkdigits.app.cli import cli
 from inkdigits.digits.dataset import CLASSES, Digits
 from inkdigits.errors import InputError, OutputError
 from inkdigits.lab.explore import explore as verb
+from inkdigits.lab.explore import maps_chapter as chapter_of_maps
+from inkdigits.lab.explore import scene as scenes
 from inkdigits.lab.explore.answers import answers
 from inkdigits.lab.explore.basics import characters, class_images, column, duplicates
 from inkdigits.lab.explore.chapter import CannotSayError, Chapter, Part
@@ -367,6 +370,18 @@ def test_answers_are_given_to_what_was_asked_and_could_be_told(few: Digits) -> N
     ]
     found["random"]["noise"] = {"skipped": "for a reason"}
     assert answers(found) == {}
+
+
+def test_a_map_is_not_said_to_take_longer_than_it_took(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(points: np.ndarray, k: int) -> object:
+        time.sleep(2)
+        return nearest(points, k)
+
+    monkeypatch.setattr(scenes, "nearest", slow)
+    monkeypatch.setattr(chapter_of_maps, "tsne", lambda points, near, **options: points[:, :2])
+    began = time.perf_counter()
+    facts = chapter_of_maps.by_tsne(open_scene(few)).facts
+    assert 2 <= facts["seconds"] <= time.perf_counter() - began
 
 
 def test_few_digits_are_not_said_to_be_bent() -> None:

@@ -100,10 +100,12 @@ def _strange(doubles: Facts | None, labels: Facts | None) -> str:
     said = []
     if doubles is not None:
         repeating = counted(doubles["exact"], "digit repeats", "digits repeat")
-        said.append(f"{repeating} another pixel by pixel." if doubles["exact"] else "No two are equal.")
+        none = f"No two of the {doubles['among']:,} are equal."
+        said.append(f"{repeating} another pixel by pixel." if doubles["exact"] else none)
     if labels is not None:
-        flagged = counted(labels["flagged"], "label is", "labels are") if labels["flagged"] else "No label is"
-        said.append(f"{flagged} in doubt, since the digits nearby agree on another.")
+        flagged = counted(labels["flagged"], "label is", "labels are")
+        why = "in doubt, since the digits nearby agree on another"
+        said.append(f"{flagged} {why}." if labels["flagged"] else "No label is in doubt.")
     return " ".join(said)
 
 

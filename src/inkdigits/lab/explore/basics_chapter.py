@@ -257,6 +257,7 @@ def doubled(scene: Scene) -> Part:
         others = dict.fromkeys(name.split(" in ")[1] for name in found.between)
         across = [f"None{sample} stands in {' or '.join(others)} as well."]
     facts = {
+        "among": len(scene),
         "exact": found.exact,
         "copies_labelled_otherwise": found.disputed,
         "between": found.between,
@@ -323,7 +324,9 @@ def doubt(scene: Scene) -> Part:
         said=lambda one: f"{round(VOTERS * one.probability)} of {VOTERS}",
         named=lambda one: scene.name(one.index),
     )
-    said = f"{counted(found.flagged, 'label is', 'labels are')} in doubt: their neighbours agree on another digit"
+    said = f"{counted(found.flagged, 'label is', 'labels are')} in doubt"
+    if found.flagged:
+        said += ": their neighbours agree on another digit"
     return Part(facts, (subheading("Labels in doubt"), doubt_words(found, origin=origin), shown), (said,))
 
 

@@ -28,8 +28,6 @@ from .exploration import FIGURES, FINDINGS, REPORT, Exploration, Result
 from .scene import Scene, open_scene
 
 LIBRARIES = ("matplotlib", "sklearn", "scipy", "openTSNE", "umap", "ripser", "kmapper", "torch")
-
-
 MOST_SEED = 2**32 - 1  # of the libraries that draw at random
 
 

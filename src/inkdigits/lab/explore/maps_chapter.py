@@ -49,9 +49,10 @@ def components(scene: Scene) -> Part:
 def by_tsne(scene: Scene) -> Part:
     """t-SNE of the pixels."""
     _need_points(scene)
-    seconds, placed = _timed(lambda: tsne(scene.coarse, scene.near, seed=scene.seed, threads=scene.threads))
+    points, near = scene.coarse, scene.near  # timed by themselves
+    seconds, placed = _timed(lambda: tsne(points, near, seed=scene.seed, threads=scene.threads))
     seconds += scene.seconds()
-    return _map_part(scene, "tsne", "t-SNE", placed, seconds, scene.coarse, scene.near)
+    return _map_part(scene, "tsne", "t-SNE", placed, seconds, points, near)
 
 
 def by_umap(scene: Scene) -> Part:
@@ -59,9 +60,10 @@ def by_umap(scene: Scene) -> Part:
     _need_points(scene)
     if scene.quick:
         raise CannotSayError("UMAP is compiled anew at every start, which takes longer than --quick allows.")
-    seconds, placed = _timed(lambda: umap(scene.coarse, scene.near, seed=scene.seed))
+    points, near = scene.coarse, scene.near  # timed by themselves
+    seconds, placed = _timed(lambda: umap(points, near, seed=scene.seed))
     seconds += scene.seconds()
-    return _map_part(scene, "umap", "UMAP", placed, seconds, scene.coarse, scene.near)
+    return _map_part(scene, "umap", "UMAP", placed, seconds, points, near)
 
 
 def of_network(scene: Scene) -> Part:
