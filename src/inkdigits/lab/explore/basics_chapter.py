@@ -248,14 +248,10 @@ def doubled(scene: Scene) -> Part:
         else f"No two of the digits{sample} are equal pixel by pixel"
     )
     disputed = f"{counted(found.disputed, 'digit has', 'digits have')} a copy that is labelled otherwise."
-    across = [
-        f"{counted(count, 'digit stands', 'digits stand')} in both {' and '.join(name.split(' in '))}{sample}."
-        for name, count in found.between.items()
-        if count
-    ]
+    across = [_across(name, count, sample) for name, count in found.between.items() if count]
     if not across and found.between:
         others = dict.fromkeys(name.split(" in ")[1] for name in found.between)
-        across = [f"None{sample} stands in {' or '.join(others)} as well."]
+        across = [f"None{sample} stands in {listed(list(others), last='or')} as well."]
     facts = {
         "among": len(scene),
         "exact": found.exact,
@@ -286,6 +282,13 @@ def doubled(scene: Scene) -> Part:
             ),
         ]  # fmt: skip
     return Part(facts, tuple(blocks), (said,))
+
+
+def _across(name: str, count: int, sample: str) -> str:
+    """What `duplicates` counted between two parts, in words; `name` is "PART in OTHER"."""
+    part, other = name.split(" in ")
+    own = f"{part}{' in this sample' if sample else ''}"
+    return f"{counted(count, f'digit of {own} stands', f'digits of {own} stand')} in {other} as well."
 
 
 def _two_columns(rows: Iterable[Strip]) -> tuple[str, ...]:
