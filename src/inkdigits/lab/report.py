@@ -109,7 +109,11 @@ def side_by_side(*parts: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) -> str:
     """A table of plain text; the first column is text, the others are numbers and stand to the right."""
-    lines = ['<div class="scroll" tabindex="0"><table>', f"<caption>{plain_text(caption)}</caption>", "<thead><tr>"]
+    lines = [
+        '<div class="scroll" tabindex="0"><table>',
+        f"<caption><p>{plain_text(caption)}</p></caption>",
+        "<thead><tr>",
+    ]
     lines += [f'<th scope="col">{escape(cell)}</th>' for cell in head]
     lines.append("</tr></thead>\n<tbody>")
     for first, *others in rows:

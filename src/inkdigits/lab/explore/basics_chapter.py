@@ -248,10 +248,7 @@ def doubled(scene: Scene) -> Part:
         else f"No two of the digits{sample} are equal pixel by pixel"
     )
     disputed = f"{counted(found.disputed, 'digit has', 'digits have')} a copy that is labelled otherwise."
-    across = [_across(name, count, sample) for name, count in found.between.items() if count]
-    if not across and found.between:
-        others = dict.fromkeys(name.split(" in ")[1] for name in found.between)
-        across = [f"None{sample} stands in {listed(list(others), last='or')} as well."]
+    across = _across(found.between, sample)
     facts = {
         "among": len(scene),
         "exact": found.exact,
@@ -284,11 +281,24 @@ def doubled(scene: Scene) -> Part:
     return Part(facts, tuple(blocks), (said,))
 
 
-def _across(name: str, count: int, sample: str) -> str:
-    """What `duplicates` counted between two parts, in words; `name` is "PART in OTHER"."""
-    part, other = name.split(" in ")
-    own = f"{part}{' in this sample' if sample else ''}"
-    return f"{counted(count, f'digit of {own} stands', f'digits of {own} stand')} in {other} as well."
+def _across(between: dict[str, int], sample: str) -> list[str]:
+    """What `duplicates` counted between two parts, named "PART in OTHER", in sentences."""
+    named = [(part, other, count) for name, count in between.items() for part, other in [name.split(" in ")]]
+    parts = list(dict.fromkeys(part for part, _, _ in named))
+
+    def of(part: str) -> str:
+        return f" of {part}{' in this sample' if sample else ''}" if len(parts) > 1 or not sample else sample
+
+    if not any(count for _, _, count in named):
+        return [
+            f"No digit{of(part)} stands in {listed([other for own, other, _ in named if own == part], last='or')}."
+            for part in parts
+        ]
+    return [
+        f"{counted(count, f'digit{of(part)} stands', f'digits{of(part)} stand')} in {other} as well."
+        for part, other, count in named
+        if count
+    ]
 
 
 def _two_columns(rows: Iterable[Strip]) -> tuple[str, ...]:
