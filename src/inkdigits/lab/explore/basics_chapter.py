@@ -248,7 +248,7 @@ def doubled(scene: Scene) -> Part:
         else f"No two of the digits{sample} are equal pixel by pixel"
     )
     disputed = f"{counted(found.disputed, 'digit has', 'digits have')} a copy that is labelled otherwise."
-    across = _across(found.between, sample)
+    across = _across(found.between, sample, several=len(scene.parts) > 1)
     facts = {
         "among": len(scene),
         "exact": found.exact,
@@ -281,13 +281,13 @@ def doubled(scene: Scene) -> Part:
     return Part(facts, tuple(blocks), (said,))
 
 
-def _across(between: dict[str, int], sample: str) -> list[str]:
+def _across(between: dict[str, int], sample: str, *, several: bool) -> list[str]:
     """What `duplicates` counted between two parts, named "PART in OTHER", in sentences."""
     named = [(part, other, count) for name, count in between.items() for part, other in [name.split(" in ")]]
     parts = list(dict.fromkeys(part for part, _, _ in named))
 
     def of(part: str) -> str:
-        return f" of {part}{' in this sample' if sample else ''}" if len(parts) > 1 or not sample else sample
+        return f" of {part}{' in this sample' if sample else ''}" if several else sample
 
     if not any(count for _, _, count in named):
         return [
