@@ -12,7 +12,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check bench bench-lab bench-explore bench-reader reader clean
+.PHONY: run test check browser bench bench-lab bench-explore bench-reader reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -28,7 +28,7 @@ run: .venv/.ready
 	@echo "  $(BIN)/inkdigits train --net b-regularised && $(BIN)/inkdigits evaluate runs/b-regularised-0 --against $(RUN)"
 	@echo "  $(BIN)/inkdigits --help"
 
-test: check
+test: check browser
 	@echo "== tests"
 	@$(BIN)/python -m pytest
 
@@ -67,12 +67,20 @@ reader: .venv/.ready
 	@for file in model.onnx config.json metrics.json MODEL_CARD.md; do \
 	  cp work/reader/$$file $(MODELS)/reader$$(echo .$$file | sed 's/^.model.onnx/.onnx/'); done
 
+# The page is tested in the system's Chromium, which is installed where that is allowed.
+browser:
+	@if [ -n "$$INKDIGITS_CHROMIUM" ] || which chromium chromium-browser google-chrome | grep -q .; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "== installing Chromium" && apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium >/dev/null; \
+	else echo "without Chromium the tests of the page are skipped: install it, or give its path as INKDIGITS_CHROMIUM"; fi
+
 # The environment is made when pyproject.toml or the pins change, and left alone otherwise.
 .venv/.ready: pyproject.toml constraints.txt
 	@echo "== setting up .venv (a few minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[lab]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[lab,serve]"
 	@touch $@
 
 .venv/.ready-dev: .venv/.ready

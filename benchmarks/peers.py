@@ -42,15 +42,20 @@ def peer(name: str, file: Path) -> list[dict[str, float]]:
     return epochs
 
 
+def make_peers() -> None:
+    """The environment of the peers, from the extra `peers`; left alone where it has all of it."""
+    if not (VENV / "bin" / "python").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    install = ["install", "--quiet", "--constraint", "constraints.txt", "--editable", ".[peers]"]
+    subprocess.run([str(VENV / "bin" / "pip"), *install], check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", nargs="*", default=["keras.io", "a-conv7", "a-conv3"])
     parser.add_argument("--ours", type=int, default=3)
     arguments = parser.parse_args()
-    if not (VENV / "bin" / "python").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        install = ["install", "--quiet", "--constraint", "constraints.txt", "--editable", ".[peers]"]
-        subprocess.run([str(VENV / "bin" / "pip"), *install], check=True)
+    make_peers()
     WORK.mkdir(exist_ok=True)
     file = WORK / "mnist.npz"
     train, test = load_digits("mnist:train"), load_digits("mnist:test")

@@ -8,7 +8,7 @@ import pytest
 from support import alike
 
 from inkdigits.digits.dataset import Digits
-from inkdigits.ink.glyph import make_glyph
+from inkdigits.ink.glyph import in_one_piece, is_glyph, make_glyph
 from inkdigits.ink.levels import Pixels
 from inkdigits.ink.shapes import stroke_width
 
@@ -72,3 +72,21 @@ def test_shifting_and_padding_change_nothing(few: Digits) -> None:
 
 def test_without_ink_the_image_is_empty() -> None:
     assert not make_glyph(np.full((9, 9), 200, np.uint8), np.zeros((9, 9), np.bool_)).any()
+
+
+def test_a_digit_image_is_known_from_other_pictures_of_its_size(mnist_test: Digits) -> None:
+    assert np.mean([is_glyph(image) for image in mnist_test.images[:500]]) > 0.99
+    for image in mnist_test.images[:50]:
+        for other in (255 - image, np.roll(image, 2, axis=1), image // 4, image[:, :27], np.maximum(image, 1)):
+            assert not is_glyph(other)
+    assert not is_glyph(np.zeros((28, 28), np.uint8))
+
+
+def test_ink_in_one_piece_is_told_from_two_signs_side_by_side(mnist_test: Digits) -> None:
+    assert np.mean([in_one_piece(image) for image in mnist_test.images[:500]]) > 0.97
+    beside = np.zeros((28, 28), np.uint8)
+    beside[8:20, 5:12] = beside[8:20, 14:22] = 255
+    assert not in_one_piece(beside)
+    beside[8:20, 14:22] = 0
+    beside[10, 16:19] = 255  # a speck
+    assert in_one_piece(beside)

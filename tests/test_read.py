@@ -16,6 +16,7 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError
 from inkdigits.ink.cut import find_signs
 from inkdigits.ink.light import find_ink
+from inkdigits.ink.picture import Picture as Opened
 from inkdigits.reader import choose
 from inkdigits.reader.choose import number_ends
 from inkdigits.reader.read import BLANK, NOT_A_DIGIT, REASONS, STRICTNESS, TURNED, UNSURE, Reader, Reading, read
@@ -276,3 +277,46 @@ def test_a_space_is_a_gap_much_wider_than_the_others(gaps: tuple[int, ...], spac
         right += gap + 60
     ends = number_ends(signs_at(*places))
     assert tuple(index for index, end in enumerate(ends) if end) == spaces
+
+
+def test_a_picture_made_as_mnists_are_is_read_as_the_digit_image_that_it_is(mnist_test: Digits) -> None:
+    reader = Reader(threads=1)
+    some = mnist_test.take(slice(30))
+    sure = reader.model.predict(some.images).confidence > 0.99
+    assert sure.sum() > 20
+    for image, label in zip(some.images[sure], some.need_labels("test")[sure], strict=True):
+        reading = reader.read(Opened(image, "a.png"))
+        assert reading.text == str(label)
+        assert np.array_equal(reading.digits[0].glyph, image)
+        left, top, width, height = reading.digits[0].box
+        assert image.sum() == image[top : top + height, left : left + width].sum()
+
+
+def squeezed(one: Any, other: Any) -> Any:
+    """Two digits side by side in the place that a digit image has for one."""
+    row = np.hstack([one[4:24, 6:22], other[4:24, 6:22]])
+    low = cv2.resize(row, (20, 12), interpolation=cv2.INTER_AREA)
+    image = np.zeros((28, 28), np.uint8)
+    image[8:20, 4:24] = low
+    return image
+
+
+def test_two_digits_in_the_place_of_one_are_hardly_ever_taken_for_one(few: Digits) -> None:
+    reader = Reader(threads=1)
+    pictures = [Opened(squeezed(few.images[i], few.images[i + 1]), "a.png") for i in range(0, 60, 2)]
+    readings = reader.read_many(pictures, [{}] * len(pictures))
+    assert sum(len(reading.text) == 1 and not reading.refused for reading in readings) <= 2
+
+
+def test_many_pictures_at_once_are_read_as_they_are_one_by_one(few: Digits) -> None:
+    reader = Reader(threads=1)
+    blank, light = np.full((28, 28), 255, np.uint8), 255 - np.kron(few.images[1], np.ones((4, 4), np.uint8))
+    pictures = [Opened(pixels, "a.png") for pixels in (*few.images[:4], blank, light)]
+    options = [{}, {"one": True}, {"best_guess": True}, {}, {}, {"one": True}]
+    together = reader.read_many(pictures, options)
+    alone = [reader.read(picture, **some) for picture, some in zip(pictures, options, strict=True)]
+    assert [reading.text for reading in together] == [reading.text for reading in alone]
+    assert [reading.reason for reading in together] == [None, None, None, None, "blank", None]
+    assert reader.read_many([], []) == []
+    with pytest.raises(InputError, match="strictness"):
+        reader.read_many(pictures[:1], [{"strictness": "very"}])

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .app.serve import serve as serve
     from .digits.dataset import Digits as Digits
     from .digits.describe import describe as data  # noqa: F401
     from .digits.formats import load_digits as load_digits
@@ -57,6 +58,7 @@ _HOME = {
     "predict": "reader.predict",
     "read": "reader.read",
     "save_digits": "digits.formats",
+    "serve": "app.serve",
     "train": "nets.train",
 }
 

@@ -25,6 +25,7 @@ from .. import __version__
 from ..errors import InkdigitsError, InputError
 from .lab import ablate, compare, evaluate, explain, explore, export, train
 from .options import FILE, SOURCE, fail, say, shared, to_json
+from .serve_verb import serve
 
 # What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
 
@@ -215,7 +216,7 @@ def completion(shell: str) -> None:
     click.echo(maker(cli, {}, "inkdigits", "_INKDIGITS_COMPLETE").source())
 
 
-for verb in (explore, compare, ablate, train, evaluate, explain, export):
+for verb in (explore, compare, ablate, train, evaluate, explain, export, serve):
     cli.add_command(verb)
 
 

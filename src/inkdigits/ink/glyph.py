@@ -23,6 +23,9 @@ USUAL = 0.4  # px inside this range, for strokes that were outside
 CORE = 60  # percentile of the sign's ink that becomes 255: the core of its strokes
 PAPER = 0.12  # of that ink; what is fainter becomes 0
 LEVELS = np.arange(256, dtype=np.float32)
+FULL = 128  # grey level that a digit image's strokes reach
+SPECK = 4  # px; a piece of so many is not one
+OFF_CENTRE = 1.0  # px that its centre of mass may be off, each way
 
 
 def make_glyph(amount: Pixels, mask: Mask) -> Pixels:
@@ -47,6 +50,31 @@ def make_glyph(amount: Pixels, mask: Mask) -> Pixels:
     near = cv2.copyTo(grey, dilated(as_pixels(strokes), 3))
     table = ((LEVELS / core - PAPER) / (1 - PAPER)).clip(0, 1)
     return _centred(_with_usual_strokes(np.asarray(cv2.LUT(near, table), np.float32), strokes))
+
+
+def is_glyph(pixels: Pixels) -> bool:
+    """Whether a picture uint8 (H, W) is a digit image already: MNIST's size, paper 0, ink in its box, centred by mass.
+
+    >>> is_glyph(mnist.images[0]), is_glyph(255 - mnist.images[0])
+    (True, False)
+    """
+    if pixels.shape != (SIDE, SIDE) or int(pixels.max()) < FULL:
+        return False
+    rows, columns = pixels.sum(axis=1, dtype=np.int64), pixels.sum(axis=0, dtype=np.int64)
+    high, wide = np.flatnonzero(rows), np.flatnonzero(columns)
+    sides = int(high[-1] - high[0]) + 1, int(wide[-1] - wide[0]) + 1
+    if max(sides) != BOX:
+        return False
+    places = np.arange(SIDE) + 0.5
+    total = int(rows.sum())
+    return bool(max(abs(float(sums @ places) / total - SIDE / 2) for sums in (rows, columns)) <= OFF_CENTRE)
+
+
+def in_one_piece(pixels: Pixels) -> bool:
+    """Whether the ink of a digit image uint8 (28, 28) hangs together, specks aside: two digits side by side do not."""
+    _, _, found, _ = cv2.connectedComponentsWithStats((pixels >= FULL // 2).astype(np.uint8), connectivity=8)
+    areas = np.sort(found[1:, cv2.CC_STAT_AREA])
+    return len(areas) < 2 or int(areas[-2]) < SPECK
 
 
 def _at_fine_scale(amount: Pixels, mask: Mask) -> tuple[Pixels, Mask]:

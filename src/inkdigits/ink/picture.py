@@ -44,6 +44,7 @@ RARER_FORMATS = ["TIFF", "WEBP", "AVIF", "JPEG2000", "PCX", "PSD", "SGI", "QOI"]
 NOT_FRAMES = ("MPO", "PSD")  # formats whose further images are previews and layers, not a film
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 EXTRA = "pictures"
+NOT_A_PICTURE, NOT_OF_PIXELS = UNKNOWN_KINDS = "not a picture", "not a picture of pixels"
 KINDS = "a JPEG, PNG, WebP, TIFF or other picture of pixels"
 SMALLER_FILE = 1  # the bit of TIFF's tag NewSubfileType that says: a reduced copy of another page
 NEW_SUBFILE_TYPE = 254
@@ -78,12 +79,12 @@ class Picture:
     shrunk: int = 1
 
 
-def open_picture(source: object, name: str | None = None) -> Picture:
+def open_picture(source: object, name: str | None = None, *, most_pixels: int = MOST_PIXELS) -> Picture:
     """The first picture of a source, as `open_pictures` gives it."""
-    return next(open_pictures(source, name))
+    return next(open_pictures(source, name, most_pixels=most_pixels))
 
 
-def open_pictures(source: object, name: str | None = None) -> Iterator[Picture]:
+def open_pictures(source: object, name: str | None = None, *, most_pixels: int = MOST_PIXELS) -> Iterator[Picture]:
     """The pictures of a source one after another: each page of a multi-page TIFF or PDF, one of anything else.
 
     Parameters
@@ -92,18 +93,19 @@ def open_pictures(source: object, name: str | None = None) -> Iterator[Picture]:
         (grey), two (grey and alpha), three (RGB) or four (RGB and alpha), of truth values, whole or real numbers; also
         what turns into one, such as a tensor. Numbers within 0…1 or 0…255 are taken so, others by their own range.
     name: what to call it in messages; the path, unless given.
+    most_pixels: that a file or a PIL image may have, once decoded; no more than MOST_PIXELS.
 
     Raises, when a picture is asked for, InputError if it cannot be read or cannot hold a digit, and MissingExtraError
     if it needs a library that is not installed.
     """
     if isinstance(source, Image.Image):
-        yield _of_image(source, name or str(getattr(source, "filename", "")) or "picture")
+        yield _of_image(source, name or str(getattr(source, "filename", "")) or "picture", most_pixels)
     elif isinstance(source, bytes | bytearray | memoryview):
-        yield from _of_file(io.BytesIO(source), name or "picture")
+        yield from _of_file(io.BytesIO(source), name or "picture", most_pixels)
     elif isinstance(source, str | os.PathLike):
-        yield from _of_path(Path(source), name or os.fspath(source))
+        yield from _of_path(Path(source), name or os.fspath(source), most_pixels)
     elif hasattr(source, "read"):
-        yield from _of_file(_held(source, name or "stream"), name or "stream")
+        yield from _of_file(_held(source, name or "stream"), name or "stream", most_pixels)
     elif hasattr(source, "__array__"):
         pixels = pixels_of_array(np.asarray(source), name or "array")
         check_size(name or "array", pixels.shape[1], pixels.shape[0])
@@ -113,7 +115,7 @@ def open_pictures(source: object, name: str | None = None) -> Iterator[Picture]:
         raise InputError(name or "picture", "not a picture", expected=expected, found=type(source).__name__)
 
 
-def check_size(where: object, width: int, height: int) -> None:
+def check_size(where: object, width: int, height: int, *, most_pixels: int = MOST_PIXELS) -> None:
     """InputError if a picture of this size in pixels is too small, too elongated or too large to look for digits in."""
     found = f"{width}×{height}"
     shorter, longer = sorted((width, height))
@@ -123,21 +125,21 @@ def check_size(where: object, width: int, height: int) -> None:
     if shorter < LEAST_SIDES[0] or longer < LEAST_SIDES[1]:
         expected = f"at least {LEAST_SIDES[0]}×{LEAST_SIDES[1]} pixels"
         raise InputError(where, "too small to hold a digit", expected=expected, found=found)
-    if width * height > MOST_PIXELS:
-        raise _too_large(where, found)
+    if width * height > most_pixels:
+        raise _too_large(where, found, most_pixels)
 
 
-def _too_large(where: object, found: str) -> InputError:
-    expected, mend = f"at most {MOST_PIXELS:,} pixels", "make it smaller or cut it up"
+def _too_large(where: object, found: str, most_pixels: int) -> InputError:
+    expected, mend = f"at most {most_pixels:,} pixels", "make it smaller or cut it up"
     return InputError(where, "too many pixels", expected=expected, found=found, mend=mend)
 
 
-def _of_path(path: Path, name: str) -> Iterator[Picture]:
+def _of_path(path: Path, name: str, most_pixels: int) -> Iterator[Picture]:
     try:
         if path.is_dir():
             raise InputError(name, "a folder", expected="a picture", found="a folder", mend="name the pictures in it")
         with path.open("rb") as file:
-            yield from _of_file(file if path.is_file() else _held(file, name), name)
+            yield from _of_file(file if path.is_file() else _held(file, name), name, most_pixels)
     except FileNotFoundError:
         raise InputError(name, "no such file", mend="check the name and the folder") from None
     except PermissionError:
@@ -156,17 +158,17 @@ def _held(stream: Any, name: str) -> io.BytesIO:
     return io.BytesIO(data)
 
 
-def _of_file(file: IO[bytes], name: str) -> Iterator[Picture]:
+def _of_file(file: IO[bytes], name: str, most_pixels: int) -> Iterator[Picture]:
     head = file.read(1024)
     if not head:
         raise InputError(name, "an empty file", expected=KINDS, found="0 bytes", mend="get the file again")
     if b"%PDF-" in head:
-        yield from _pages_of_pdf(file, name)
+        yield from _pages_of_pdf(file, name, most_pixels)
         return
-    image = _identified(file, name, head)
+    image = _identified(file, name, head, most_pixels)
     with image:
         if image.format == "TIFF":
-            yield from _pages_of_tiff(image, name)
+            yield from _pages_of_tiff(image, name, most_pixels)
             return
         original = image.width
         if image.format in ("JPEG", "MPO"):
@@ -175,10 +177,10 @@ def _of_file(file: IO[bytes], name: str) -> Iterator[Picture]:
             share = ENOUGH_SIDE / max(image.size)
             image.draft(image.mode, (max(1, int(image.width * share)), max(1, int(image.height * share))))
         shrunk = round(original / image.width) if image.width else 1
-        yield _of_image(image, name, note=_note_on_frames(image), shrunk=shrunk)
+        yield _of_image(image, name, most_pixels, note=_note_on_frames(image), shrunk=shrunk)
 
 
-def _identified(file: IO[bytes], name: str, head: bytes) -> Image.Image:
+def _identified(file: IO[bytes], name: str, head: bytes, most_pixels: int) -> Image.Image:
     """The file as a PIL image that is not decoded yet."""
     try:
         with _no_warnings():
@@ -188,22 +190,22 @@ def _identified(file: IO[bytes], name: str, head: bytes) -> Image.Image:
                 Image.init()
                 return Image.open(file, formats=[name for name in RARER_FORMATS if name in Image.OPEN])
     except Image.DecompressionBombError:
-        raise _too_large(name, "more") from None
+        raise _too_large(name, "more", most_pixels) from None
     except UnidentifiedImageError:
         if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
-            return _of_heif(file, name)
+            return _of_heif(file, name, most_pixels)
         raise _not_a_picture(name, head) from None
     except _DAMAGED as error:
         raise _damaged(name, error) from None
 
 
-def _of_heif(file: IO[bytes], name: str) -> Image.Image:
+def _of_heif(file: IO[bytes], name: str, most_pixels: int) -> Image.Image:
     library = _library("pillow_heif", f"{name}: HEIC")
     file.seek(0)
     try:
         with _no_warnings():
             opened = library.open_heif(file)
-            check_size(name, *opened.size)
+            check_size(name, *opened.size, most_pixels=most_pixels)
             image: Image.Image = opened.to_pillow()
             return image
     except _DAMAGED as error:
@@ -217,7 +219,7 @@ def _library(module: str, what: str) -> Any:
         raise MissingExtraError(what, EXTRA) from None
 
 
-def _pages_of_tiff(image: Image.Image, name: str) -> Iterator[Picture]:
+def _pages_of_tiff(image: Image.Image, name: str, most_pixels: int) -> Iterator[Picture]:
     try:
         with _no_warnings():
             count = getattr(image, "n_frames", 1)
@@ -226,18 +228,18 @@ def _pages_of_tiff(image: Image.Image, name: str) -> Iterator[Picture]:
             with _no_warnings():
                 image.seek(number - 1)
                 smaller = getattr(image, "tag_v2", {}).get(NEW_SUBFILE_TYPE, 0)
-                check_size(where, *image.size)
+                check_size(where, *image.size, most_pixels=most_pixels)
                 image.load()  # here, since this reader also warns while it decodes
             if number > 1 and isinstance(smaller, int) and smaller & SMALLER_FILE:
                 continue
-            yield _of_image(image, where, called=name, page=None if count == 1 else number)
+            yield _of_image(image, where, most_pixels, called=name, page=None if count == 1 else number)
     except InkdigitsError:
         raise
     except _DAMAGED as error:
         raise _damaged(name, error) from None
 
 
-def _pages_of_pdf(file: IO[bytes], name: str) -> Iterator[Picture]:
+def _pages_of_pdf(file: IO[bytes], name: str, most_pixels: int) -> Iterator[Picture]:
     library = _library("pypdfium2", f"{name}: PDF")
     file.seek(0)
     document = None
@@ -253,10 +255,10 @@ def _pages_of_pdf(file: IO[bytes], name: str) -> Iterator[Picture]:
                 page = document[number - 1]
                 width, height = page.get_size()
                 scale = min(PDF_DPI / 72, PDF_SIDE / max(width, height, 1))  # the unit of a page is 1/72 inch
-                check_size(where, round(width * scale), round(height * scale))
+                check_size(where, round(width * scale), round(height * scale), most_pixels=most_pixels)
                 image = page.render(scale=scale).to_pil()
                 page.close()
-            yield _of_image(image, where, called=name, page=number if count > 1 else None)
+            yield _of_image(image, where, most_pixels, called=name, page=number if count > 1 else None)
     except library.PdfiumError as error:
         if "password" in str(error).lower():
             mend = "save it without one"
@@ -271,6 +273,7 @@ def _pages_of_pdf(file: IO[bytes], name: str) -> Iterator[Picture]:
 def _of_image(
     image: Image.Image,
     where: str,
+    most_pixels: int,
     *,
     called: str | None = None,
     note: str | None = None,
@@ -278,7 +281,7 @@ def _of_image(
     shrunk: int = 1,
 ) -> Picture:
     """A PIL image, decoded or not, as a Picture; `where` is for messages, `called` the picture's name."""
-    check_size(where, *image.size)
+    check_size(where, *image.size, most_pixels=most_pixels)
     try:
         image.load()
         return Picture(pixels_of_image(_upright(image), where), called or where, note, page, shrunk)
@@ -311,8 +314,8 @@ def _note_on_frames(image: Image.Image) -> str | None:
 def _not_a_picture(name: str, head: bytes) -> InputError:
     if b"<svg" in head.lower():
         found, mend = "SVG, which is made of lines", "export it as PNG"
-        return InputError(name, "not a picture of pixels", expected=KINDS, found=found, mend=mend)
-    return InputError(name, "not a picture", expected=KINDS, found="something else")
+        return InputError(name, NOT_OF_PIXELS, expected=KINDS, found=found, mend=mend)
+    return InputError(name, NOT_A_PICTURE, expected=KINDS, found="something else")
 
 
 def _damaged(name: str, error: BaseException) -> InputError:

@@ -1,0 +1,1 @@
+"""The parts of `inkdigits serve`: what goes in, how it waits, what comes out."""
