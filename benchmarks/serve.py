@@ -5,7 +5,7 @@
 The load comes from Locust, in a process of its own in .venv-peers, over loopback, so that the generator shares the two
 cores. Pictures are 200 of MNIST's test digits as PNG, 28×28, one a
 request; an answer is right if it is what the same model says in this process. A rate is held if 99 % of what was asked
-in the time is answered 200, half of it within 25 ms and 99 % within 100 ms. The peer is the same network behind Flask
+in the time is answered, all of it 200, and 99 % within a quarter of a second, so that no queue grows. The peer is the same network behind Flask
 and Keras' predict, in .venv-peers. Needs a quiet machine; written to benchmarks/results/serve.json.
 """
 
@@ -36,8 +36,8 @@ from inkdigits.digits.formats import load_digits
 from inkdigits.reader.read import Reader
 
 PICTURES, BATCH = 200, 100
-SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)  # of the most that it answers, tried until one is held
-LATE = {"p50": 25.0, "p99": 100.0}  # milliseconds
+SHARES = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6)  # of the most that it answers to 16 clients, tried until one is held
+LATE = 250.0  # milliseconds
 STARTS = 7
 NET = "a-conv7"
 
@@ -76,7 +76,7 @@ def asked(address: str, requests: list[dict[str, Any]], *, rate: float | None, c
 
 def held(found: Any, rate: float) -> bool:
     enough = found["answered_a_second"] >= 0.99 * rate and set(found["codes"]) == {"200"}
-    return enough and all(found["milliseconds"][name] <= most for name, most in LATE.items())
+    return enough and found["milliseconds"]["p99"] <= LATE
 
 
 def pictures(reader: Reader) -> list[dict[str, Any]]:
@@ -132,6 +132,15 @@ def rates(server: Running, requests: list[dict[str, Any]], seconds: float) -> di
     return found
 
 
+def digits(server: Running, reader: Reader, seconds: float) -> dict[str, Any]:
+    """Batches of digit images, as .npy and as JSON, as fast as they are answered."""
+    found = {}
+    for name in ("npy", "json"):
+        once = asked(server.address, batches(reader, npy=name == "npy"), rate=None, connections=4, seconds=seconds)
+        found[name] = once | {"digits_a_second": round(BATCH * once["answered_a_second"])}
+    return found
+
+
 def overload(server: Running, requests: list[dict[str, Any]], rate: float, seconds: float) -> dict[str, Any]:
     """Ten times the rate, three times over; then whether it still answers."""
     memory, rounds = [server.memory()], []
@@ -170,11 +179,16 @@ def keras_weights(run: Path, file: Path) -> None:
     np.savez(file, *arrays)
 
 
+def trained(name: str, *options: str) -> Path:
+    run = WORK / "serve" / name
+    if not (run / "metrics.json").exists():
+        subprocess.run([*INKDIGITS, "train", "-q", *options, "-o", run, "--force"], check=True)
+    return run
+
+
 def peer(seconds: float) -> dict[str, Any]:
     """The same network, trained by us, behind both servers in turn."""
-    run, weights = WORK / "serve" / NET, WORK / "serve" / "weights.npz"
-    if not (run / "metrics.json").exists():
-        subprocess.run([*INKDIGITS, "train", "--net", NET, "--epochs", "2", "-o", run, "--force"], check=True)
+    run, weights = trained(NET, "--net", NET, "--epochs", "2"), WORK / "serve" / "weights.npz"
     keras_weights(run, weights)
     requests = pictures(Reader(run, threads=1))
     found = {}
@@ -202,13 +216,14 @@ def main() -> None:
         requests = pictures(reader)
         result["read"] = rates(server, requests, seconds)
         print("read:", json.dumps(result["read"]), flush=True)
-        result["digits"] = {}
-        for name in ("npy", "json"):
-            once = asked(server.address, batches(reader, npy=name == "npy"), rate=None, connections=4, seconds=seconds)
-            result["digits"][name] = once | {"digits_a_second": round(BATCH * once["answered_a_second"])}
-            print(f"digits, {name}:", json.dumps(result["digits"][name]), flush=True)
+        result["digits"] = digits(server, reader, seconds)
+        print("digits:", json.dumps(result["digits"]), flush=True)
         result["overload"] = overload(server, requests, result["read"].get("held", 500.0), seconds)
         print("overload:", json.dumps(result["overload"]), flush=True)
+    fast = trained("fast", "--target", "99.3")
+    with running([*INKDIGITS, "serve", "--port", "0", "-m", fast]) as server:
+        result["digits_of_fast"] = digits(server, Reader(fast, threads=1), seconds)
+        print("digits, fast:", json.dumps(result["digits_of_fast"]), flush=True)
     if not arguments.without_peer:
         result["peer"] = peer(seconds)
         print("peer:", json.dumps(result["peer"]), flush=True)
