@@ -5,6 +5,7 @@
 # make bench-lab  the full comparison and the full ablation (two hours each; goes on where it was stopped)
 # make bench-explore  the reports of explore, and its map beside other libraries' (an hour; needs a quiet machine)
 # make bench-reader  the figures of the reader alone, with contact sheets of what it got wrong (twenty minutes)
+# make bench-serve  the server under load, and learning from corrections (twenty minutes; needs a quiet machine)
 # make reader trains the model that ships in the package
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check browser bench bench-lab bench-explore bench-reader reader clean
+.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -59,6 +60,11 @@ bench-lab: .venv/.ready-dev
 
 bench-explore: .venv/.ready-dev
 	@$(BIN)/python benchmarks/explore.py
+	@$(BIN)/python docs/refresh.py --results
+
+bench-serve: .venv/.ready-dev
+	@$(BIN)/python benchmarks/serve.py
+	@$(BIN)/python benchmarks/corrections.py
 	@$(BIN)/python docs/refresh.py --results
 
 # The shipped model, with its settings and figures beside it.

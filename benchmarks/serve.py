@@ -1,12 +1,12 @@
 """The server under load: what rate it holds, how soon it answers, what ten times too much does to it.
 
-    $ .venv/bin/python benchmarks/serve.py [--seconds 10] [--without-peer]
+    $ .venv/bin/python benchmarks/serve.py [--seconds 10] [--only starts|reader|fast|peer]
 
 The load comes from Locust, in a process of its own in .venv-peers, over loopback, so that the generator shares the two
-cores. Pictures are 200 of MNIST's test digits as PNG, 28×28, one a
-request; an answer is right if it is what the same model says in this process. A rate is held if 99 % of what was asked
-in the time is answered, all of it 200, and 99 % within a quarter of a second, so that no queue grows. The peer is the same network behind Flask
-and Keras' predict, in .venv-peers. Needs a quiet machine; written to benchmarks/results/serve.json.
+cores. Pictures are 200 of MNIST's test digits as PNG, 28×28, one a request; an answer is right if it is what the same
+model says in this process. A rate is held if 99 % of what was asked in the time is answered, all of it with 200, and
+99 % within a quarter of a second, so that no queue grows. The peer is the same network behind Flask and Keras' predict.
+Needs a quiet machine; written to benchmarks/results/serve.json.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import INKDIGITS, WORK, commit, machine, write_result
+from common import INKDIGITS, RESULTS, WORK, commit, machine, write_result
 from corrections import png
 from peers import VENV, make_peers
 
@@ -201,33 +201,38 @@ def peer(seconds: float) -> dict[str, Any]:
     return found
 
 
+def of_reader(seconds: float) -> dict[str, Any]:
+    reader = Reader(threads=1)
+    with running([*INKDIGITS, "serve", "--port", "0"]) as server:
+        requests = pictures(reader)
+        found: dict[str, Any] = {"read": rates(server, requests, seconds), "digits": digits(server, reader, seconds)}
+        found["overload"] = overload(server, requests, found["read"]["held"], seconds)
+    return found
+
+
+def of_fast(seconds: float) -> dict[str, Any]:
+    fast = trained("fast", "--target", "99.3")
+    with running([*INKDIGITS, "serve", "--port", "0", "-m", fast]) as server:
+        return {"digits": digits(server, Reader(fast, threads=1), seconds)}
+
+
+SECTIONS = {"starts": lambda _: starts(), "reader": of_reader, "fast": of_fast, "peer": peer}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--without-peer", action="store_true")
+    parser.add_argument("--only", choices=SECTIONS)
     arguments = parser.parse_args()
-    seconds = arguments.seconds
     (WORK / "serve").mkdir(parents=True, exist_ok=True)
     make_peers()
-    reader = Reader(threads=1)
-    result: dict[str, Any] = {"machine": machine(), "commit": commit(), "starts": starts()}
-    print("starts:", result["starts"], flush=True)
-    with running([*INKDIGITS, "serve", "--port", "0"]) as server:
-        requests = pictures(reader)
-        result["read"] = rates(server, requests, seconds)
-        print("read:", json.dumps(result["read"]), flush=True)
-        result["digits"] = digits(server, reader, seconds)
-        print("digits:", json.dumps(result["digits"]), flush=True)
-        result["overload"] = overload(server, requests, result["read"].get("held", 500.0), seconds)
-        print("overload:", json.dumps(result["overload"]), flush=True)
-    fast = trained("fast", "--target", "99.3")
-    with running([*INKDIGITS, "serve", "--port", "0", "-m", fast]) as server:
-        result["digits_of_fast"] = digits(server, Reader(fast, threads=1), seconds)
-        print("digits, fast:", json.dumps(result["digits_of_fast"]), flush=True)
-    if not arguments.without_peer:
-        result["peer"] = peer(seconds)
-        print("peer:", json.dumps(result["peer"]), flush=True)
-    write_result("serve", result)
+    file = RESULTS / "serve.json"
+    result: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    result["machine"] = machine()
+    for name in [arguments.only] if arguments.only else SECTIONS:
+        result[name] = SECTIONS[name](arguments.seconds) | {"commit": commit()}
+        print(f"{name}:", json.dumps(result[name]), flush=True)
+        write_result("serve", result)
 
 
 if __name__ == "__main__":

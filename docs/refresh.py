@@ -295,6 +295,62 @@ def maps_table() -> str:
     return f"{table(head, rows)}\n\n{made}"
 
 
+def serve_text() -> str:
+    found = result("serve")
+    read, digits, over = (found["reader"][part] for part in ("read", "digits", "overload"))
+    fast, peers = found["fast"]["digits"], {name: one for name, one in found["peer"].items() if name != "commit"}
+    rows = [
+        ["from the command to its address", f"{found['starts']['ready']:.2f} s"],
+        ["pictures a second, one a request, as fast as 16 clients ask", _rate(read["most"])],
+        ["… the highest rate held, asked evenly", f"{read['held']:.0f}; 99 % within {_late(read['tried'][-1])}"],
+        ["… at half of that", f"{_rate(read['at_half'])}; half within {_late(read['at_half'], 'p50')}, "
+         f"99 % within {_late(read['at_half'])}"],
+        ["digit images a second, 100 a request, as .npy", f"{digits['npy']['digits_a_second']:,}"],
+        ["… as JSON", f"{digits['json']['digits_a_second']:,}"],
+        ["… with a small network (`train --target 99.3`), as .npy", f"{fast['npy']['digits_a_second']:,}"],
+        ["… as JSON", f"{fast['json']['digits_a_second']:,}"],
+    ]  # fmt: skip
+    peer = [
+        [name, _rate(one["most"]), f"{one['held']:.0f}" if "held" in one else "none of those tried",
+         _late(one["at_half"]) if "at_half" in one else "–"]
+        for name, one in peers.items()
+    ]  # fmt: skip
+    answered = sum(each["right"] for each in over["rounds"])
+    refused = sum(count for each in over["rounds"] for code, count in each["codes"].items() if code in ("429", "503"))
+    every = sum(sum(each["codes"].values()) for each in over["rounds"])
+    assert every == answered + refused, "an answer that is wrong, or another code"
+    memory = over["memory_megabytes"]
+    return "\n\n".join(
+        [
+            table(["`reader`", "measured"], rows),
+            f"1,000 clients that want ten times the held rate, three times over: {every:,} requests came through, "
+            f"{answered:,} were answered, every one of them right, {refused:,} refused with 429 or 503, none with "
+            f"anything else. Memory: {memory[0]} MB before, {', '.join(map(str, memory[1:]))} MB after each round.",
+            table(["the same network behind", "at most a second", "rate held", "99 % within, at half of that"], peer),
+            f"The load generator shares the cores. {_machine(found)} `make bench-serve`",
+        ]
+    )
+
+
+def _rate(found: Any) -> str:
+    return f"{found['answered_a_second']:.0f}"
+
+
+def _late(found: Any, share: str = "p99") -> str:
+    return f"{found['milliseconds'][share]:.0f} ms"
+
+
+def corrections_text() -> str:
+    found = result("corrections")
+    rows = []
+    for row in found["rows"]:
+        hand = [f"{row[when]['hand']['right']} of {row[when]['hand']['of']}" for when in ("before", "after")]
+        wrong = [str(row[when]["mnist"]["errors"]) for when in ("before", "after")]
+        rows.append([str(row["seed"]), *hand, *wrong, f"{row['mcnemar_p']:.2f}"])
+    head = ["seed", "that hand before", "after", "wrong on MNIST's test digits before", "after", "p (McNemar)"]
+    return f"{table(head, rows)}\n\n{_machine(found)} `benchmarks/corrections.py`"
+
+
 def _machine(found: Any) -> str:
     machine = found["machine"]
     kind = "with" if machine["amx_bf16"] else "without"
@@ -312,6 +368,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "doubt": doubt_text,
     "explore": explore_text,
     "maps": maps_table,
+    "serve": serve_text,
+    "corrections": corrections_text,
 }
 
 

@@ -27,7 +27,7 @@ def load(file: str) -> keras.Model:
     layers = PEERS["a-conv7"]()[0]
     model = keras.Sequential([keras.Input((28, 28, 1)), *layers])
     with np.load(file) as arrays:
-        model.set_weights([arrays[f"{number}"] for number in range(len(arrays.files))])
+        model.set_weights([arrays[f"arr_{number}"] for number in range(len(arrays.files))])
     return model
 
 
