@@ -1,6 +1,6 @@
 """Exploring: the whole report and the quick one, and a map of all 70,000 digits beside other libraries'.
 
-    $ .venv/bin/python benchmarks/explore.py [--only report|maps] [--threads N]
+    $ .venv/bin/python benchmarks/explore.py [--only report|maps] [--threads N] [--limit MINUTES]
 
 Whole processes, in turn, on a quiet machine: an hour, most of it scikit-learn's. A map is made from the pixels,
 without labels, and judged by the vote of the 10 nearest digits in it, the digit itself left out. The others run with
@@ -66,12 +66,16 @@ def make(name: str, threads: int | None) -> None:
     print(json.dumps({"seconds": round(seconds, 1), "accuracy": round(judged, 4), "digits": len(digits)}))
 
 
-def maps(threads: int | None) -> dict[str, Any]:
-    found = {}
+def maps(threads: int | None, limit: float) -> dict[str, Any]:
+    """Each map in a process of its own; one that takes more than `limit` seconds is ended, and that is said of it."""
+    found: dict[str, Any] = {}
     for name in MAPS:
         command = [sys.executable, __file__, "--make", name, *([] if threads is None else ["--threads", str(threads)])]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found[name] = json.loads(said.splitlines()[-1])
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=limit).stdout
+            found[name] = json.loads(said.splitlines()[-1])
+        except subprocess.TimeoutExpired:
+            found[name] = {"ended_after": limit}
         print(f"{name}: {found[name]}", flush=True)
     return found
 
@@ -94,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=("report", "maps"))
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--limit", type=float, default=120, help="minutes for one map")
     parser.add_argument("--make", choices=MAPS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.make:
@@ -106,7 +111,7 @@ def main() -> None:
         content |= {"report": reports(arguments.threads), "report_made": about}
         write_result("explore", content)
     if arguments.only != "report":
-        content |= {"maps": maps(arguments.threads), "maps_made": about}
+        content |= {"maps": maps(arguments.threads, 60 * arguments.limit), "maps_made": about}
         write_result("explore", content)
 
 

@@ -289,7 +289,12 @@ def explore_text() -> str:
 
 def maps_table() -> str:
     found = result("explore")
-    rows = [[name, f"{made['seconds']:.0f} s", percent(made["accuracy"])] for name, made in found["maps"].items()]
+    rows = [
+        [name, f"{made['seconds']:.0f} s", percent(made["accuracy"])]
+        if "seconds" in made
+        else [name, f"not done after {made['ended_after'] / 60:.0f} minutes", "–"]
+        for name, made in found["maps"].items()
+    ]
     head = ["a map of 70,000 digits", "time from the pixels on", "vote of the 10 nearest"]
     made = f"The others with their default settings. {_machine(found['maps_made'])} `benchmarks/explore.py`"
     return f"{table(head, rows)}\n\n{made}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from inkdigits.digits.dataset import Digits
 from inkdigits.ink.levels import Pixels
-from inkdigits.ink.light import Ink, find_ink
+from inkdigits.ink.light import Ink, find_ink, ink_of_glyph
 from inkdigits.ink.paper import NARROW_TABLE, find_paper
 
 SIDE = 200
@@ -222,3 +222,13 @@ def test_small_writing_on_a_large_picture_is_not_made_smaller_than_that() -> Non
     assert find_ink(picture).scale == pytest.approx(2, abs=0.1)
     picture[1000:2000, 1000:2000] = cv2.resize(drawn(seven()), (1000, 1000))  # nor where something large is beside it
     assert find_ink(picture).scale == pytest.approx(2, abs=0.1)
+
+
+def test_the_ink_of_a_digit_image_is_where_it_is_bright(few: Digits) -> None:
+    for image in few.images[:20]:
+        ink = ink_of_glyph(image)
+        assert not ink.rules.any()
+        assert ink.mask.shape == (round(28 / ink.scale), round(28 / ink.scale))
+        found = cv2.resize(ink.mask.astype(np.float32), (28, 28), interpolation=cv2.INTER_AREA) > 0.5
+        assert np.mean(found == (image > 110)) > 0.95
+        assert found[image == 255].mean() > 0.98

@@ -23,7 +23,7 @@ from ..digits.dataset import SIDE, Images
 from ..errors import InputError
 from ..ink.cut import Layout, find_signs
 from ..ink.glyph import in_one_piece, is_glyph
-from ..ink.light import find_ink
+from ..ink.light import find_ink, ink_of_glyph
 from ..ink.picture import Picture, open_picture
 from .choose import Sign, choose_one, choose_signs, number_ends
 from .model import Model, Predictions, load_model
@@ -170,7 +170,7 @@ class Reader:
 
     def _read_ink(self, opened: Picture, how: _How) -> Reading:
         one, limits = how.one, how.limits(self.model)
-        ink = find_ink(opened.pixels)
+        ink = ink_of_glyph(opened.pixels) if is_glyph(opened.pixels) else find_ink(opened.pixels)
         layout = find_signs(ink)
         if one:
             ruled = ink.rules.any() and not ink.blank  # where there are rules and nothing else, nothing is written
