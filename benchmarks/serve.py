@@ -206,6 +206,7 @@ def of_reader(seconds: float) -> dict[str, Any]:
     with running([*INKDIGITS, "serve", "--port", "0"]) as server:
         requests = pictures(reader)
         found: dict[str, Any] = {"read": rates(server, requests, seconds), "digits": digits(server, reader, seconds)}
+        found["at_300"] = asked(server.address, requests, rate=300.0, connections=64, seconds=seconds)
         found["overload"] = overload(server, requests, found["read"]["held"], seconds)
     return found
 

@@ -310,6 +310,7 @@ def serve_text() -> str:
         ["… the highest rate held, asked evenly", f"{read['held']:.0f}; 99 % within {_late(read['tried'][-1])}"],
         ["… at half of that", f"{_rate(read['at_half'])}; half within {_late(read['at_half'], 'p50')}, "
          f"99 % within {_late(read['at_half'])}"],
+        ["… at 300", f"half within {_late(found['reader']['at_300'], 'p50')}, 99 % within {_late(found['reader']['at_300'])}"],
         ["digit images a second, 100 a request, as .npy", f"{digits['npy']['digits_a_second']:,}"],
         ["… as JSON", f"{digits['json']['digits_a_second']:,}"],
         ["… with a small network (`train --target 99.3`), as .npy", f"{fast['npy']['digits_a_second']:,}"],

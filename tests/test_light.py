@@ -231,4 +231,4 @@ def test_the_ink_of_a_digit_image_is_where_it_is_bright(few: Digits) -> None:
         assert ink.mask.shape == (round(28 / ink.scale), round(28 / ink.scale))
         found = cv2.resize(ink.mask.astype(np.float32), (28, 28), interpolation=cv2.INTER_AREA) > 0.5
         assert np.mean(found == (image > 110)) > 0.95
-        assert found[image == 255].mean() > 0.98
+        assert np.count_nonzero(found & (image >= 200)) >= 0.98 * np.count_nonzero(image >= 200) > 0
