@@ -302,7 +302,7 @@ def maps_table() -> str:
 
 def serve_text() -> str:
     found = result("serve")
-    read, digits, over = (found["reader"][part] for part in ("read", "digits", "overload"))
+    read, at_300, digits, over = (found["reader"][part] for part in ("read", "at_300", "digits", "overload"))
     fast, peers = found["fast"]["digits"], {name: one for name, one in found["peer"].items() if name != "commit"}
     rows = [
         ["from the command to its address", f"{found['starts']['ready']:.2f} s"],
@@ -310,7 +310,7 @@ def serve_text() -> str:
         ["… the highest rate held, asked evenly", f"{read['held']:.0f}; 99 % within {_late(read['tried'][-1])}"],
         ["… at half of that", f"{_rate(read['at_half'])}; half within {_late(read['at_half'], 'p50')}, "
          f"99 % within {_late(read['at_half'])}"],
-        ["… at 300", f"half within {_late(found['reader']['at_300'], 'p50')}, 99 % within {_late(found['reader']['at_300'])}"],
+        ["… at 300", f"half within {_late(at_300, 'p50')}, 99 % within {_late(at_300)}"],
         ["digit images a second, 100 a request, as .npy", f"{digits['npy']['digits_a_second']:,}"],
         ["… as JSON", f"{digits['json']['digits_a_second']:,}"],
         ["… with a small network (`train --target 99.3`), as .npy", f"{fast['npy']['digits_a_second']:,}"],
