@@ -207,7 +207,7 @@ def of_reader(seconds: float) -> dict[str, Any]:
         requests = pictures(reader)
         found: dict[str, Any] = {"read": rates(server, requests, seconds), "digits": digits(server, reader, seconds)}
         found["at_300"] = asked(server.address, requests, rate=300.0, connections=64, seconds=seconds)
-        found["overload"] = overload(server, requests, found["read"]["held"], seconds)
+        found["overload"] = overload(server, requests, found["read"].get("held", 600.0), seconds)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,27 @@ from inkdigits.errors import InputError, OutputError
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "corrections.sqlite"
+
+
+def test_corrections_are_listed_page_by_page(tmp_path: Path) -> None:
+    with CorrectionStore(tmp_path / "a.sqlite") as store:
+        for label in range(10):
+            store.add(np.zeros((28, 28), np.uint8), label)
+        first = store.list(4)
+        assert [each.label for each in first] == [9, 8, 7, 6]
+        assert [each.label for each in store.list(4, before=first[-1].id)] == [5, 4, 3, 2]
+
+
+def test_what_is_deleted_while_somebody_reads_is_wiped_with_the_next_writing(tmp_path: Path) -> None:
+    path, secret = tmp_path / "a.sqlite", b"secret picture " * 50
+    with CorrectionStore(path) as store, closing(sqlite3.connect(path)) as reading:
+        number = store.add(np.zeros((28, 28), np.uint8), 1, picture=secret)
+        reading.execute("begin")
+        reading.execute("select * from correction").fetchall()
+        assert store.delete(number)
+        reading.execute("commit")
+        store.add(np.zeros((28, 28), np.uint8), 2)
+        assert not any(secret in file.read_bytes() for file in tmp_path.iterdir())
 
 
 def test_what_was_added_is_listed_newest_first(path: Path, few: Digits) -> None:

@@ -388,6 +388,36 @@ def test_what_is_drawn_fits_the_paper_when_the_window_changes(page: Any) -> None
     assert answer(page) == "4"
 
 
+def test_a_drawing_is_as_large_as_before_when_the_window_is(page: Any, server: PageServer) -> None:
+    draw_number(page, "47")
+    assert answer(page) == "47"
+    boxes = [page.locator(".box").nth(index).bounding_box() for index in range(2)]
+    page.keyboard.press("4")
+    page.get_by_text("Kept as a 4.").first.wait_for()
+    page.set_viewport_size({"width": 500, "height": 430})
+    page.wait_for_timeout(200)
+    small = page.locator(".box").nth(1).bounding_box()
+    assert small["height"] < 0.9 * boxes[1]["height"]
+    page.set_viewport_size({"width": 1200, "height": 800})
+    page.wait_for_timeout(200)
+    again = [page.locator(".box").nth(index).bounding_box() for index in range(2)]
+    for one, other in zip(boxes, again, strict=True):
+        assert [round(value) for value in one.values()] == [round(value) for value in other.values()]
+    assert page.get_by_role("button", name="Take back").is_visible(), "what was put right is still known"
+    draw(page, STROKES[1], (390, 110), 190)
+    assert answer(page) == "471"
+
+
+def test_what_went_wrong_is_told_within_a_phone(open_page: OpenPage) -> None:
+    page = open_page(**PHONE, troubled=True)
+    page.context.set_offline(True)
+    draw_by_touch(page, STROKES[7], (90, 30), 220)
+    page.get_by_text("The reader does not answer.").wait_for()
+    box = page.locator("#notice").bounding_box()
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
+    page.context.set_offline(False)
+
+
 def test_less_motion_on_request(open_page: OpenPage) -> None:
     page = open_page(reduced_motion="reduce")
     duration = "bar => getComputedStyle(bar).transitionProperty + getComputedStyle(bar).transitionDuration"
@@ -427,10 +457,10 @@ def test_a_file_that_is_no_picture_is_told_in_a_sentence(open_page: OpenPage) ->
     assert answer(page) == "2"
 
 
-@pytest.mark.parametrize("server", [{"token": "open sesame"}], indirect=True)
+@pytest.mark.parametrize("server", [{"token": "open-sesame"}], indirect=True)
 def test_a_token_is_asked_for_where_one_is_needed(open_page: OpenPage) -> None:
     page = open_page(troubled=True)
-    for given in ("wrong", "open sesame"):
+    for given in ("wrong", "open-sesame"):
         page.get_by_role("textbox", name="Token").fill(given)
         page.keyboard.press("Enter")
         time.sleep(0.2)

@@ -6,8 +6,8 @@ import base64
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +15,9 @@ from PIL import Image
 from serving import asked, npy, png_of, post, problem
 from starlette.testclient import TestClient
 
-from inkdigits.app.serving.settings import Limits, Settings
+from inkdigits.app.serving.settings import Settings
 from inkdigits.digits.dataset import Digits
+from inkdigits.errors import InputError
 from inkdigits.reader.answers import as_object
 from inkdigits.reader.read import Reader
 
@@ -156,13 +157,21 @@ def test_without_a_page_the_interface_is_there_all_the_same(reader: Reader, tmp_
 
 
 def test_with_a_token_only_those_who_bring_it_are_answered(reader: Reader, png: bytes) -> None:
-    with asked(reader, Settings(token="s3cret-ß")) as client:
-        for brought in (None, "Bearer wrong", "Bearer", "s3cret-ß", "Basic s3cret-ß", "Bearer s3cret-ß-and-more"):
+    with asked(reader, Settings(token="s3cret-8")) as client:
+        for brought in (
+            None,
+            "Bearer wrong",
+            "Bearer",
+            "s3cret-8",
+            "Basic s3cret-8",
+            "Bearer s3cret-",
+            "Bearer s3cret-8-and-more",
+        ):
             headers = {"content-type": "image/png"} | ({"authorization": brought.encode()} if brought else {})
             for answer in (client.post("/v1/read", content=png, headers=headers), client.get("/metrics")):
                 problem(answer, 401)
                 assert answer.headers["www-authenticate"] == "Bearer"
-        headers = {"authorization": "Bearer s3cret-ß".encode(), "content-type": "image/png"}
+        headers = {"authorization": "Bearer s3cret-8", "content-type": "image/png"}
         assert client.post("/v1/read", content=png, headers=headers).status_code == 200
         assert client.get("/v1/about").json()["token"]
         assert client.get("/healthz").status_code == 200
@@ -192,4 +201,29 @@ def test_names_that_are_not_its_own_are_not_answered(reader: Reader) -> None:
 def test_settings_have_defaults_that_are_safe() -> None:
     settings = Settings()
     assert (settings.token, settings.cors, settings.corrections, settings.log) == (None, (), None, False)
-    assert replace(settings.limits, body_bytes=1) != Limits()
+    limits = settings.limits
+    assert (limits.body_bytes, limits.pixels, limits.pictures, limits.digits) == (32 << 20, 50_000_000, 20, 10_000)
+    assert (limits.seconds, limits.body_seconds, limits.held_bytes) == (30, 52, 256 << 20)
+    assert limits.open_per_client < limits.waiting < limits.open_requests
+
+
+@pytest.mark.parametrize("token", ["", "s3cret-ß", "two words", "a\nb"])
+def test_a_token_that_no_header_can_bring_is_refused_at_once(token: str) -> None:
+    with pytest.raises(InputError, match="token"):
+        Settings(token=token)
+
+
+def test_pages_from_elsewhere_may_not_ask(reader: Reader, png: bytes) -> None:
+    def status(client: Any, origin: str | None) -> int:
+        headers = {"content-type": "image/png"} | ({"origin": origin} if origin else {})
+        return int(client.post("/v1/read", content=png, headers=headers).status_code)
+
+    settings = Settings(cors=("https://a.example",), hosts=("127.0.0.1", "digits.example"))
+    with asked(reader) as client, asked(reader, settings) as open_client:
+        for origin in (None, "http://127.0.0.1", "http://127.0.0.1:8000"):
+            assert status(client, origin) == status(open_client, origin) == 200
+        for origin in ("https://evil.example", "null", "https://a.example.evil", "http://127.0.0.1.evil:80", ""):
+            assert status(open_client, origin) == (403 if origin else 200)
+        problem(client.post("/v1/read", content=png, headers={"origin": "https://a.example"}), 403)
+        assert status(open_client, "https://a.example") == status(open_client, "https://digits.example") == 200
+        assert client.get("/page/index.html", headers={"origin": "https://evil.example"}).status_code == 200

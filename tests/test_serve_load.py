@@ -60,7 +60,7 @@ def in_threads(count: int, ask: Any) -> tuple[list[threading.Thread], list[Any]]
 
 def test_a_full_queue_refuses_at_once_and_what_it_accepted_is_answered_right(reader: Reader, png: bytes) -> None:
     slow = Slow(reader)
-    with asked(slow, Settings(Limits(waiting=3), threads=1)) as client:  # type: ignore[arg-type]
+    with asked(slow, Settings(Limits(waiting=3, open_per_client=99, open_requests=99), threads=1)) as client:  # type: ignore[arg-type]
         first, _ = in_threads(1, lambda: post(client, png))
         wait_for(lambda: "inkdigits_batch_requests_count 1.0" in client.get("/metrics").text)
         threads, answers = in_threads(11, lambda: post(client, png))

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -22,7 +23,7 @@ IMPATIENT = """
 from inkdigits.app.serve import serve
 from inkdigits.app.serving import server
 from inkdigits.app.serving.settings import Limits, Settings
-server.HEAD_SECONDS = 0.3
+server.HEAD_SECONDS = 1.0
 settings = Settings(Limits(body_seconds=0.3, body_bytes=1_000_000))
 serve(port=0, settings=settings, ready=lambda address: print(address, flush=True))
 """
@@ -98,6 +99,28 @@ def test_who_never_finishes_asking_is_left(server: Server, png: bytes) -> None:
 def test_what_is_no_http_is_answered(server: Server, png: bytes) -> None:
     for said in (b"\x16\x03\x01\x02\x00\x01\xfc\r\n\r\n", b"GET /\xff\r\n\r\n", b"X" * 100_000 + b"\r\n\r\n"):
         assert server.send(said)[:12] in (b"HTTP/1.1 400", b"")
+    assert reads(server, png)
+
+
+def test_pictures_that_nobody_waits_for_are_left(server: Server, few: Digits, png: bytes) -> None:
+    def shown(name: str) -> float:
+        said = server.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").decode()
+        return sum(float(line.split()[-1]) for line in said.splitlines() if line.startswith(name))
+
+    large = png_of(255 - np.kron(np.hstack(few.images[:12]), np.ones((8, 8), np.uint8)))
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + large + b"\r\n"
+    form = part * 20 + b"--x--\r\n"
+    before = shown("inkdigits_pictures_total")
+    with server.connect() as wire:
+        headers = ("Content-Type: multipart/form-data; boundary=x", f"Content-Length: {len(form)}")
+        wire.sendall(head("/v1/read", *headers) + form)
+        while not shown("inkdigits_body_bytes"):
+            time.sleep(0.001)
+    until = time.monotonic() + 30
+    while shown("inkdigits_body_bytes"):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert shown("inkdigits_pictures_total") - before < 20
     assert reads(server, png)
 
 

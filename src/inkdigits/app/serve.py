@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .serving.gate import App
 
 HOST, PORT = "127.0.0.1", 8000
+HOST_NAME = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]")
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 GIVE_WAY = 0.0001  # seconds
 WAITING = 2048  # connections that wait to be taken
@@ -60,9 +62,13 @@ def serve(
     """
     settings = settings or Settings()
     server, build = _libraries()
-    if not settings.hosts:
-        settings = _with_hosts(settings, host, allow_hosts)
+    for name in allow_hosts:
+        if not HOST_NAME.fullmatch(name):
+            expected = "a name or an address, without http:// and port"
+            raise InputError("allow_hosts", "not a name of a host", expected=expected, found=name[:80])
     with _listening(host, port) as listener:
+        if not settings.hosts:
+            settings = _with_hosts(settings, host, listener.getsockname()[0], allow_hosts)
         # One thread a picture: several pictures at once use the processor better than one picture with several.
         reader = Reader(load_model(model, threads=1))
         address = _address(listener)
@@ -71,11 +77,6 @@ def serve(
         gc.freeze()  # what is there now stays, and need not be looked through again while somebody waits
         with _giving_way():
             server(app, settings, lambda: ready(address) if ready else None).run(sockets=[listener])
-
-
-def default_threads() -> int:
-    """Threads that read: as many as there are processors, and two at least, so that a large picture blocks nobody."""
-    return max(2, min(32, os.cpu_count() or 1))
 
 
 @contextmanager
@@ -100,21 +101,17 @@ def _libraries() -> tuple[Callable[..., Any], Callable[[Reader, Settings], App]]
     return Server, build
 
 
-def _with_hosts(settings: Settings, host: str, allow_hosts: tuple[str, ...]) -> Settings:
-    if not is_local(host) and not allow_hosts:
+def _with_hosts(settings: Settings, host: str, address: str, allow_hosts: tuple[str, ...]) -> Settings:
+    """With the names under which it may be called; `address` is where it listens, `host` what that was called."""
+    if not is_local(address) and not allow_hosts:
         return settings
-    own = (*LOCAL_NAMES, f"[{host}]" if ":" in host else host)
-    return replace(settings, hosts=tuple(name.lower() for name in (*own, *allow_hosts)))
+    own = (f"[{each}]" if ":" in each else each for each in (host, address))
+    return replace(settings, hosts=tuple(name.lower() for name in (*LOCAL_NAMES, *own, *allow_hosts)))
 
 
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches what listens at an address."""
+    return ipaddress.ip_address(address).is_loopback
 
 
 @contextmanager

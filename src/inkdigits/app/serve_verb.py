@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import webbrowser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -60,9 +61,9 @@ def serve(
     inkdigits serve --corrections corrections.sqlite
     inkdigits serve --host 0.0.0.0 --port 80 --allow-host digits.example.org
     """
-    from .serve import default_threads, is_local
+    from .serve import is_local
     from .serve import serve as run_server
-    from .serving.settings import Limits, Settings
+    from .serving.settings import Limits, Settings, default_threads
 
     limits = Limits(
         body_bytes=max_body << 20,
@@ -71,9 +72,6 @@ def serve(
         digits=max_digits,
         seconds=max_seconds,
         waiting=max_waiting,
-        open_requests=2 * max_waiting,
-        open_per_client=max_waiting + max_waiting // 2,
-        held_bytes=max(256, 4 * max_body) << 20,
     )
     settings = Settings(
         limits=limits,
@@ -90,7 +88,7 @@ def serve(
 
     def ready(address: str) -> None:
         print(f"inkdigits reads at {address} (Ctrl-C ends it)", flush=True)
-        if not is_local(host) and not token:
+        if not is_local(urlsplit(address).hostname or "") and not token:
             say("warning: whoever reaches this machine may use it; --token asks for a token")
         if open_page:
             webbrowser.open(address)

@@ -27,6 +27,7 @@ from .files import need_file, write_whole
 
 MOST_BYTES = 256 << 20  # of a store's file: some 300,000 digits without their pictures, or 100 photographs with them
 LOG_BYTES = 4 << 20  # that the write-ahead log may keep on disk when nobody writes
+LARGEST_ID = (1 << 63) - 1
 PATIENCE = 5.0  # seconds to wait for another process that writes to the same file
 
 SCHEMA = """create table if not exists correction(
@@ -118,6 +119,7 @@ class CorrectionStore:
     def __init__(self, path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._to_wipe = False
         try:
             self._database = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
         except sqlite3.Error as error:
@@ -167,14 +169,18 @@ class CorrectionStore:
         with self._writing() as database:
             statement = "insert into correction(created, picture, glyph, answer, label) values (?, ?, ?, ?, ?)"
             number = database.execute(statement, row).lastrowid
+        self._wipe()
         assert number is not None
         return number
 
-    def list(self, most: int = 100) -> list[Correction]:
-        """The latest corrections, newest first, at most so many; rows that are none are left out."""
-        statement = "select id, created, glyph, label, answer from correction order by id desc limit ?"
+    def list(self, most: int = 100, *, before: int | None = None) -> list[Correction]:
+        """The latest corrections, of ids below `before` if that is given, newest first, at most so many.
+
+        Rows that are none are left out.
+        """
+        statement = "select id, created, glyph, label, answer from correction where id < ? order by id desc limit ?"
         with self._lock:
-            rows = self._database.execute(statement, (most,)).fetchall()
+            rows = self._database.execute(statement, (LARGEST_ID if before is None else before, most)).fetchall()
         return [
             Correction(number, created, np.frombuffer(glyph, np.uint8).reshape(SIDE, SIDE), label, answer)
             for number, created, glyph, label, answer in rows
@@ -190,10 +196,15 @@ class CorrectionStore:
         """Forget a correction and its picture; False if there is none with this id. OutputError if that fails."""
         with self._writing() as database:
             gone = database.execute("delete from correction where id = ?", (number,)).rowcount > 0
-            if gone:
-                # Until then the log holds what was deleted.
-                database.execute("pragma wal_checkpoint(truncate)")
+            self._to_wipe = self._to_wipe or gone
+        self._wipe()
         return gone
+
+    def _wipe(self) -> None:
+        """Empty the log, which holds what was deleted; where somebody reads it just now, after the next writing."""
+        if self._to_wipe:
+            with self._writing() as database:
+                self._to_wipe = bool(database.execute("pragma wal_checkpoint(truncate)").fetchone()[0])
 
     def close(self) -> None:
         """Put the log into the file, which then is all there is."""

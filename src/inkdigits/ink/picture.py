@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -222,21 +223,34 @@ def _library(module: str, what: str) -> Any:
 def _pages_of_tiff(image: Image.Image, name: str, most_pixels: int) -> Iterator[Picture]:
     try:
         with _no_warnings():
-            count = getattr(image, "n_frames", 1)
-        for number in range(1, count + 1):
-            where = name if count == 1 else f"{name}, page {number}"
+            several = _has_more(image)
+        # They are not counted before they are read: that takes hours for a file of millions of empty pages.
+        for number in count(1):
+            where = f"{name}, page {number}" if several else name
             with _no_warnings():
-                image.seek(number - 1)
+                try:
+                    image.seek(number - 1)
+                except EOFError:
+                    return
                 smaller = getattr(image, "tag_v2", {}).get(NEW_SUBFILE_TYPE, 0)
                 check_size(where, *image.size, most_pixels=most_pixels)
                 image.load()  # here, since this reader also warns while it decodes
             if number > 1 and isinstance(smaller, int) and smaller & SMALLER_FILE:
                 continue
-            yield _of_image(image, where, most_pixels, called=name, page=None if count == 1 else number)
+            yield _of_image(image, where, most_pixels, called=name, page=number if several else None)
     except InkdigitsError:
         raise
     except _DAMAGED as error:
         raise _damaged(name, error) from None
+
+
+def _has_more(image: Image.Image) -> bool:
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    image.seek(0)
+    return True
 
 
 def _pages_of_pdf(file: IO[bytes], name: str, most_pixels: int) -> Iterator[Picture]:
@@ -246,10 +260,10 @@ def _pages_of_pdf(file: IO[bytes], name: str, most_pixels: int) -> Iterator[Pict
     try:
         with _pdf_lock:
             document = library.PdfDocument(file.read())
-            count = len(document)
-        if count == 0:
+            pages = len(document)
+        if pages == 0:
             raise InputError(name, "a PDF without pages", expected="at least one", found="none")
-        for number in range(1, count + 1):
+        for number in range(1, pages + 1):
             where = f"{name}, page {number}"
             with _pdf_lock:
                 page = document[number - 1]
@@ -258,7 +272,7 @@ def _pages_of_pdf(file: IO[bytes], name: str, most_pixels: int) -> Iterator[Pict
                 check_size(where, round(width * scale), round(height * scale), most_pixels=most_pixels)
                 image = page.render(scale=scale).to_pil()
                 page.close()
-            yield _of_image(image, where, most_pixels, called=name, page=number if count > 1 else None)
+            yield _of_image(image, where, most_pixels, called=name, page=number if pages > 1 else None)
     except library.PdfiumError as error:
         if "password" in str(error).lower():
             mend = "save it without one"
@@ -305,10 +319,10 @@ def _upright(image: Image.Image) -> Image.Image:
 def _note_on_frames(image: Image.Image) -> str | None:
     try:
         with _no_warnings():
-            count = 1 if image.format in NOT_FRAMES else getattr(image, "n_frames", 1)
+            several = image.format not in NOT_FRAMES and getattr(image, "is_animated", False)
     except _DAMAGED:
-        return "first of several frames"
-    return f"first of {count} frames" if count > 1 else None
+        several = True
+    return "first of several frames" if several else None
 
 
 def _not_a_picture(name: str, head: bytes) -> InputError:

@@ -3,6 +3,7 @@
 import { BUSY, FAILED, OFFLINE } from "./words.js";
 
 const KEPT = "inkdigits token";
+const SOON = 10; // seconds after which it is asked again without being told to
 
 /** `again`: after how many milliseconds it is worth trying again; null if it is not. */
 export class Trouble extends Error {
@@ -43,8 +44,9 @@ export class Server {
     return this.#call("v1/corrections", { method: "POST", body: JSON.stringify(correction), headers });
   }
 
-  corrections(limit) {
-    return this.#call(`v1/corrections?limit=${limit}`);
+  /** The latest corrections, or the latest before the one with that id. */
+  corrections(limit, before) {
+    return this.#call(`v1/corrections?limit=${limit}${before ? `&before=${before}` : ""}`);
   }
 
   remove(id) {
@@ -80,7 +82,8 @@ async function troubleOf(response) {
   const { status } = response;
   if (status === 429 || status === 503) {
     const seconds = Number(response.headers.get("Retry-After")) || 1;
-    return new Trouble(BUSY, { status, again: 1000 * Math.min(seconds, 30) });
+    // What took too long would take as long again: it is for the person to try it with less.
+    if (seconds <= SOON) return new Trouble(BUSY, { status, again: 1000 * seconds });
   }
   return new Trouble(problem.detail || problem.title || FAILED, { status });
 }

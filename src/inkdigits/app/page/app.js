@@ -34,7 +34,8 @@ const answer = new Answer({ choose, correct });
 const corrections = new Corrections(server, { fail: notice, removed: forgetCorrection });
 const live = new Live({ ask, show, fail });
 
-function padChanged({ fresh }) {
+function padChanged({ fresh, moved }) {
+  if (moved) return showBoxes();
   if (!state.trouble?.again) notice(null);
   showTools();
   state.pinned = false;

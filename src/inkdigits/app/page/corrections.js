@@ -3,6 +3,7 @@
 import { glyphOf } from "./answer.js";
 import { correctionName } from "./words.js";
 
+const MOST = 500; // corrections asked for at once
 const STEP = 24; // corrections shown at first, and more each time
 
 const element = (id) => document.getElementById(id);
@@ -26,7 +27,7 @@ export class Corrections {
 
   async refresh() {
     try {
-      const { corrections, count } = await this.#server.corrections(this.#limit);
+      const { corrections, count } = await this.#latest();
       element("corrections").hidden = false;
       element("none").hidden = count > 0;
       element("count").textContent = count || "";
@@ -35,6 +36,19 @@ export class Corrections {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  async #latest() {
+    const corrections = [];
+    let count = 0;
+    do {
+      const wanted = Math.min(MOST, this.#limit - corrections.length);
+      const page = await this.#server.corrections(wanted, corrections.at(-1)?.id);
+      corrections.push(...page.corrections);
+      count = page.count;
+      if (page.corrections.length < wanted) break;
+    } while (corrections.length < this.#limit);
+    return { corrections, count };
   }
 
   #item(correction) {

@@ -14,12 +14,14 @@ export class Pad {
   #pointer = null;
   #finger = false;
   #penned = -Infinity;
-  #size = { width: 1, height: 1 };
+  #size = { width: 1, height: 1 }; // of the paper on the page
+  #first = { width: 1, height: 1 }; // what it was when the drawing was begun: strokes are in its pixels
+  #share = 1; // of the page's pixels to those
   #changed;
   penWidth = 13;
   enabled = true;
 
-  /** changed({ fresh }): after every change; fresh if something was taken away. */
+  /** changed({ fresh, moved }): after every change; fresh if something was taken away, moved if only the paper is new. */
   constructor(canvas, changed) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
@@ -50,7 +52,7 @@ export class Pad {
     const points = (this.#stroke ?? this.#strokes.at(-1))?.points;
     if (!points) return null;
     const middle = (axis, side) => (Math.min(...axis) + Math.max(...axis)) / 2 / side;
-    const { width, height } = this.#size;
+    const { width, height } = this.#paper;
     return [middle(points.map((point) => point.x), width), middle(points.map((point) => point.y), height)];
   }
 
@@ -73,7 +75,7 @@ export class Pad {
 
   /** The drawing as a PNG, black on white whatever the page looks like; `place` turns boxes into shares of the paper. */
   async picture() {
-    const { width, height } = this.#size;
+    const { width, height } = this.#paper;
     const scale = (SENT * (1 - 2 * MARGIN)) / Math.max(width, height);
     const margin = SENT * MARGIN;
     const canvas = document.createElement("canvas");
@@ -86,10 +88,15 @@ export class Pad {
     for (const stroke of this.#all()) drawStroke(context, stroke, "black");
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
     const place = ([x, y, w, h]) => {
-      const across = width * scale, down = height * scale;
+      const across = this.#paper.width * scale, down = this.#paper.height * scale; // as it is when this is asked
       return [(x - margin) / across, (y - margin) / down, w / across, h / down];
     };
     return { blob, place };
+  }
+
+  /** The size of the paper in the pixels of the strokes. */
+  get #paper() {
+    return { width: this.#size.width / this.#share, height: this.#size.height / this.#share };
   }
 
   #all() {
@@ -144,7 +151,9 @@ export class Pad {
     const { left, top } = this.#canvas.getBoundingClientRect();
     // A mouse has no pressure and says 0.5; many fingers say 0 or 1.
     const pressure = event.pointerType === "pen" ? LIGHTEST + (1 - LIGHTEST) * 2 * event.pressure : 1;
-    return { x: event.clientX - left, y: event.clientY - top, width: this.penWidth * Math.min(pressure, 1.5) };
+    const width = this.penWidth * Math.min(pressure, 1.5);
+    const share = this.#share;
+    return { x: (event.clientX - left) / share, y: (event.clientY - top) / share, width: width / share };
   }
 
   #colour() {
@@ -155,26 +164,27 @@ export class Pad {
   #fit() {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     if (!width || !height) return;
-    const share = Math.min(width / this.#size.width, height / this.#size.height);
-    const strokes = new Set([...this.#past.flat(), ...this.#all()]);
-    for (const point of [...strokes].flatMap((stroke) => stroke.points)) {
-      point.x *= share;
-      point.y *= share;
-      point.width *= share;
-    }
-    const fresh = width !== this.#size.width || height !== this.#size.height;
     this.#size = { width, height };
+    const points = [...this.#past.flat(), ...this.#all()].flatMap((stroke) => stroke.points);
+    if (!points.length) this.#first = { width, height };
+    // What was drawn on a wider or higher paper than the first stays in view as well.
+    const [right, bottom] = ["x", "y"].map((axis) => points.reduce((most, point) => Math.max(most, point[axis]), 0));
+    this.#share = Math.min(
+      width / Math.max(this.#first.width, right),
+      height / Math.max(this.#first.height, bottom),
+    );
     this.#canvas.width = Math.round(width * devicePixelRatio);
     this.#canvas.height = Math.round(height * devicePixelRatio);
     this.#redraw();
-    if (fresh && !this.empty) this.#changed({ fresh: true });
+    this.#changed({ fresh: false, moved: true });
   }
 
   #redraw() {
     const context = this.#context;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
-    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    const scale = devicePixelRatio * this.#share;
+    context.setTransform(scale, 0, 0, scale, 0, 0);
     const colour = this.#colour();
     for (const stroke of this.#all()) drawStroke(context, stroke, colour);
   }

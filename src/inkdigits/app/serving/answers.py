@@ -19,24 +19,30 @@ from ...errors import InkdigitsError, InputError, MissingExtraError, ModelError
 from ...ink.picture import UNKNOWN_KINDS, open_picture, open_pictures
 from ...reader.answers import DECIMALS, as_object
 from ...reader.read import UNREADABLE, Reader, Reading
-from .bodies import Upload, of_json
+from .bodies import FEW, Upload, of_json
 from .metrics import Metrics
 from .problems import ProblemError
 from .settings import Limits
 
-SMALL_BYTES = 16 << 10  # of a picture that is opened together with others
+SMALL_BYTES = 16 << 10  # of a picture that is opened together with others …
+SMALL_PIXELS = 256 * 256  # … and what it may have of these: few bytes can stand for very many
 FIRST_BYTES = b"\x93NUMPY"
 LONGEST_HEADER = 4096  # bytes, of a .npy body; one of numbers takes 128
 
 
-@dataclass(frozen=True, eq=False)
+class LargeError(Exception):
+    """Not a picture that can be read together with others: large, of several pages, or none at all."""
+
+
+@dataclass(eq=False)
 class ReadAsk:
-    """Pictures to read, and how."""
+    """Pictures to read, and how; `left` is set when nobody waits for the answer any more."""
 
     uploads: Sequence[Upload]
     one: bool = False
     best_guess: bool = False
     glyphs: bool = False
+    left: bool = False
 
     @property
     def small(self) -> bool:
@@ -69,17 +75,21 @@ class Answers:
         self.model = {"name": model.name, "version": model.metadata.get("version") or model.metadata.get("format")}
 
     def read_small(self, asks: Sequence[ReadAsk]) -> list[bytes | Exception]:
-        """Of requests with one small picture each; those that are digit images are shown to the model at once."""
-        answers: list[bytes | Exception | None] = [None] * len(asks)
+        """Of requests with one small picture each; those that are digit images are shown to the model at once.
+
+        What cannot be read like that is answered with LargeError, and has to be asked as large.
+        """
+        answers: list[bytes | Exception] = [LargeError() for _ in asks]
         opened = []
+        most_pixels = min(SMALL_PIXELS, self.limits.pixels)
         for index, ask in enumerate(asks):
             upload = ask.uploads[0]
             try:
-                picture = open_picture(upload.content, upload.name, most_pixels=self.limits.pixels)
-                if picture.page is None:
-                    opened.append((index, picture))
+                picture = open_picture(upload.content, upload.name, most_pixels=most_pixels)
             except InkdigitsError:
                 continue  # read alone, it is told what is wrong
+            if picture.page is None:
+                opened.append((index, picture))
         try:
             options = [asks[index].options for index, _ in opened]
             readings = self.reader.read_many([picture for _, picture in opened], options)
@@ -87,9 +97,7 @@ class Answers:
             opened, readings = [], []
         for (index, _), reading in zip(opened, readings, strict=True):
             answers[index] = self._body([(reading, None)], asks[index])
-        return [
-            self.read_large([ask])[0] if answer is None else answer for ask, answer in zip(asks, answers, strict=True)
-        ]
+        return answers
 
     def read_large(self, asks: Sequence[ReadAsk]) -> list[bytes | Exception]:
         """Of requests with any pictures, one after another, so that no more than one is in memory."""
@@ -106,6 +114,8 @@ class Answers:
         for upload in ask.uploads:
             try:
                 for picture in open_pictures(upload.content, upload.name, most_pixels=self.limits.pixels):
+                    if ask.left:
+                        return
                     count += 1
                     if count > self.limits.pictures:
                         raise ProblemError(413, f"more than {self.limits.pictures} pictures or pages in one request")
@@ -119,7 +129,7 @@ class Answers:
         errors = [error for _, error in readings if error is not None]
         for reading, _ in readings:
             self.metrics.pictures.labels(reading.reason or "read").inc()
-        if len(errors) == len(readings):
+        if not ask.left and len(errors) == len(readings):
             unknown = [isinstance(error, MissingExtraError) or error.what in UNKNOWN_KINDS for error in errors]
             raise ProblemError(415 if all(unknown) else 422, str(errors[0]))
         objects = [as_object(reading, glyphs=ask.glyphs) for reading, _ in readings]
@@ -157,7 +167,10 @@ class Answers:
         return answers
 
     def _images(self, ask: DigitsAsk) -> Images:
-        images = _images_of_npy(ask.body) if ask.npy else _images_of_json(of_json(ask.body), self.limits.digits)
+        if ask.npy:
+            images = _images_of_npy(ask.body)
+        else:
+            images = _images_of_json(of_json(ask.body, self.limits.digits + FEW), self.limits.digits)
         if not len(images):
             raise ProblemError(422, "no digits in the request")
         if len(images) > self.limits.digits:

@@ -25,6 +25,7 @@ FIELD = "file"
 OTHER_FIELDS = 8  # parts of a form that are no pictures, and are left aside
 LONGEST_NAME = 200  # characters of a file's name that are kept
 UNNAMED = "picture"
+FEW = 64  # lists and objects in JSON, where only some values are asked for
 TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 RAW_TYPES = ("image/", "application/octet-stream", "application/pdf")
 
@@ -220,8 +221,13 @@ def truth(request: Request, name: str) -> bool:
     return TRUTHS[text]
 
 
-def of_json(body: bytes) -> Any:
-    """The body as JSON. Raises ProblemError if it is none, however deep or large its numbers are."""
+def of_json(body: bytes, most: int = FEW) -> Any:
+    """The body as JSON. Raises ProblemError if it is none, however deep or large its numbers are.
+
+    most: lists and objects in it, each of which takes many times the bytes that it has here.
+    """
+    if body.count(b"[") + body.count(b"{") > most:
+        raise ProblemError(413, f"the JSON has more than {most:,} lists and objects")
     try:
         return json.loads(body.decode("utf-8"))
     except UnicodeDecodeError:

@@ -31,6 +31,7 @@ log = logging.getLogger("inkdigits.serve")
 # Everybody may see the page, ask whether the server is well, and whether a token is needed.
 GUARDED = ("/v1/", "/metrics")
 OPEN = ("/v1/about",)
+PROBES = ("/healthz", "/readyz")  # asked by what watches over servers, under whatever name
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -96,16 +97,27 @@ class Gate:
     def _refusal(self, scope: Scope, client: str) -> ProblemError | None:
         limits, path = self.settings.limits, scope["path"]
         headers = dict(scope["headers"])
-        if self.settings.hosts and _host(headers.get(b"host", b"")) not in self.settings.hosts:
+        host = _host(headers.get(b"host", b""))
+        if self.settings.hosts and host not in self.settings.hosts and path not in PROBES:
             return ProblemError(421, "this server does not answer under that name; `--allow-host NAME` adds names")
         if path.startswith(GUARDED) and path not in OPEN and not self._may(headers.get(b"authorization", b"")):
             return ProblemError(401, "this needs the server's token, as `Authorization: Bearer …`")
-        if scope["method"] == "POST":
+        if path.startswith("/v1/"):
+            if not self._from_here(headers.get(b"origin"), host):
+                return ProblemError(403, "pages from elsewhere may not call this server; `--cors ORIGIN` lets them")
             if self._open > limits.open_requests:
                 return ProblemError(503, "too many requests at once; try again in a moment")
             if self._per_client[client] > limits.open_per_client:
                 return ProblemError(429, f"more than {limits.open_per_client} requests at once from one address")
         return None
+
+    def _from_here(self, origin: bytes | None, host: str) -> bool:
+        """Whether it is no page that asks, one of ours, or one that may."""
+        if origin is None:
+            return True
+        text = origin.decode("latin-1").lower()
+        own = _host(text.rpartition("://")[2].encode("latin-1"))
+        return own == host or own in self.settings.hosts or bool({"*", text} & set(self.settings.cors))
 
     def _may(self, brought: bytes) -> bool:
         if self._token is None:

@@ -176,6 +176,7 @@ CORRECTION_BODY: Schema = {
 MEANINGS = {
     400: "the body is damaged, or none",
     401: "the token is missing or wrong",
+    403: "a page from elsewhere, which may not call this server",
     404: "no such thing, or corrections are not kept",
     408: "the body took too long to arrive",
     413: "more bytes, pictures or digits than are allowed",

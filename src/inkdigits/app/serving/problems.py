@@ -19,9 +19,10 @@ from starlette.routing import Match
 RETRY_SECONDS = 1  # that a client is asked to wait when there is too much to do
 
 TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    413: "Content Too Large", 415: "Unsupported Media Type", 421: "Misdirected Request", 422: "Unprocessable Content",
-    429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable", 507: "Insufficient Storage",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    408: "Request Timeout", 413: "Content Too Large", 415: "Unsupported Media Type", 421: "Misdirected Request",
+    422: "Unprocessable Content", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
+    507: "Insufficient Storage",
 }  # fmt: skip
 
 
@@ -76,6 +77,10 @@ def of_parameters(_: Request, error: Exception) -> Response:
     names = ", ".join(str(part["loc"][-1])[:40] for part in errors[:5])
     said = errors[0]["msg"] if errors else "not valid"
     return ProblemError(422, f"parameter {names}: {said}").response()
+
+
+def of_store(_: Request, __: Exception) -> Response:
+    return ProblemError(503, "the file of corrections cannot be used just now").response()
 
 
 def of_anything(_: Request, __: Exception) -> Response:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,29 +14,30 @@ from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ... import __version__
-from ...digits.corrections import CorrectionStore
+from ...digits.corrections import LARGEST_ID, CorrectionStore
+from ...errors import OutputError
 from ...reader.model import BATCH
 from ...reader.read import Reader
 from . import bodies, corrected, interface, manual
-from .answers import FIRST_BYTES, Answers, DigitsAsk, ReadAsk
+from .answers import FIRST_BYTES, Answers, DigitsAsk, LargeError, ReadAsk
 from .bodies import Held
 from .files import files_in
 from .gate import App, Gate
 from .interface import answers
 from .metrics import Metrics
 from .pool import BusyError, Do, LateError, Pool
-from .problems import ProblemError, of_anything, of_http, of_parameters, of_problem
+from .problems import RETRY_SECONDS, ProblemError, of_anything, of_http, of_parameters, of_problem, of_store
 from .settings import Settings
 
 PAGE = Path(__file__).parent.parent / "page"
 INDEX = "index.html"
 ABOUT = "Reads handwritten digits: post a picture or digit images, get what they say and how sure that is."
-LARGEST_ID = (1 << 63) - 1
 UNDER_LOAD = (408, 413, 429, 503)
-GUARDED = (401, 421)
+GUARDED = (401, 403, 421)
 
 
 def build(reader: Reader, settings: Settings, *, page: Path = PAGE) -> App:
@@ -56,13 +58,21 @@ def build(reader: Reader, settings: Settings, *, page: Path = PAGE) -> App:
         (ProblemError, of_problem),
         (HTTPException, of_http),
         (RequestValidationError, of_parameters),
+        (OutputError, of_store),
+        (sqlite3.Error, of_store),
         (Exception, of_anything),
     ):
         inner.add_exception_handler(kind, handler)
     app: App = Gate(inner, settings, metrics)
     if settings.cors:
         methods, headers = ["GET", "POST", "DELETE"], ["authorization", "content-type"]
-        app = CORSMiddleware(app, allow_origins=settings.cors, allow_methods=methods, allow_headers=headers)
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.cors,
+            allow_methods=methods,
+            allow_headers=headers,
+            expose_headers=["Retry-After"],
+        )
     return app
 
 
@@ -188,8 +198,9 @@ class _Server:
             uploads = await bodies.uploads(request, self.limits, hold)
             ask = ReadAsk(uploads, **options)
             if ask.small:
-                return await self._answered(self.answers.read_small, ask, size=1)
-            return await self._answered(self.answers.read_large, ask, size=BATCH + 1)
+                with suppress(LargeError):
+                    return _json(await self._done(self.answers.read_small, ask, size=1))
+            return _json(await self._unless_left(request, ask))
 
     async def digits(self, request: Request) -> Response:
         """Tell digit images, 28×28 with 0 for paper and 255 for ink, without any preparation."""
@@ -202,16 +213,34 @@ class _Server:
                     raise ProblemError(400, "the body is not a .npy file")
                 raise ProblemError(415, "expected application/json, or a .npy file as application/octet-stream")
             ask = DigitsAsk(body, npy)
-            return await self._answered(self.answers.digits, ask, size=ask.size)
+            return _json(await self._done(self.answers.digits, ask, size=ask.size))
 
-    async def _answered(self, do: Do, ask: Any, *, size: int) -> Response:
+    async def _done(self, do: Do, ask: Any, *, size: int) -> Any:
+        seconds = self.limits.seconds
         try:
-            content = await self.pool.answer(do, ask, size=size, seconds=self.limits.seconds)
+            return await self.pool.answer(do, ask, size=size, seconds=seconds)
         except BusyError:
             raise ProblemError(503, "too much to do; try again in a moment") from None
         except LateError:
-            raise ProblemError(503, f"not done within {self.limits.seconds:g} seconds; send less, or later") from None
-        return Response(content, media_type="application/json")
+            later = {"Retry-After": str(max(RETRY_SECONDS, round(seconds)))}
+            raise ProblemError(
+                503, f"not done within {seconds:g} seconds; send less, or later", headers=later
+            ) from None
+
+    async def _unless_left(self, request: Request, ask: ReadAsk) -> bytes:
+        """What large pictures say; left alone as soon as nobody waits for it."""
+        work = asyncio.ensure_future(self._done(self.answers.read_large, ask, size=BATCH + 1))
+        leaving = asyncio.ensure_future(_leaving(request))
+        try:
+            await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ClientDisconnect
+            content: bytes = work.result()
+            return content
+        finally:
+            ask.left = True
+            for each in (work, leaving):
+                each.cancel()
 
     def _kept(self) -> CorrectionStore:
         if self.store is None:
@@ -225,13 +254,18 @@ class _Server:
             raise ProblemError(415, "expected application/json")
         with self.held.open() as hold:
             body = await bodies.whole(request, self.limits, hold)
-            number = await asyncio.to_thread(corrected.keep, store, body, self.limits.pixels)
+            pixels = self.limits.pixels
+            number = await self._done(lambda asks: [corrected.keep(store, asks[0], pixels)], body, size=BATCH + 1)
         return JSONResponse({"id": number}, 201)
 
-    async def list_corrections(self, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
-        """The latest corrections, newest first, and how many there are."""
+    async def list_corrections(
+        self,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        before: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
+    ) -> Response:
+        """The latest corrections, or the latest before one with that id, newest first, and how many there are."""
         store = self._kept()
-        listed = await asyncio.to_thread(lambda: [corrected.shown(each) for each in store.list(limit)])
+        listed = await asyncio.to_thread(lambda: [corrected.shown(each) for each in store.list(limit, before=before)])
         return JSONResponse({"corrections": listed, "count": await asyncio.to_thread(store.count)})
 
     async def delete_correction(self, number: Annotated[int, InPath(ge=1, le=LARGEST_ID)]) -> Response:
@@ -239,3 +273,13 @@ class _Server:
         if not await asyncio.to_thread(self._kept().delete, number):
             raise ProblemError(404, "there is no correction with this id")
         return Response(status_code=204)
+
+
+async def _leaving(request: Request) -> None:
+    """Until whoever asked has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from .gate import App
+from .gate import HEADERS, NO_STORE, App
 from .problems import ProblemError
 from .settings import Settings
 
@@ -45,8 +45,9 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         with super().capture_signals():
             yield
-            # What has been finished in good order is no interruption.
-            self._captured_signals.clear()
+            # What has been finished in good order is no interruption; being told so twice is.
+            if not self.force_exit:
+                self._captured_signals.clear()
 
 
 SPOKEN: Any = AutoHTTPProtocol  # by the fastest library that is installed for it
@@ -66,7 +67,8 @@ class Protocol(SPOKEN):
     def send_400_response(self, msg: str) -> None:
         """What is answered to bytes that are no HTTP, in the form of every other refusal."""
         said = ProblemError(400, "these bytes are not a request as HTTP has them").response()
-        head = [b"HTTP/1.1 400 Bad Request", b"connection: close", *(b": ".join(each) for each in said.raw_headers)]
+        lines = [(b"connection", b"close"), NO_STORE, *HEADERS, *said.raw_headers]
+        head = [b"HTTP/1.1 400 Bad Request", *(b": ".join(each) for each in lines)]
         self.transport.write(b"\r\n".join([*head, b"", bytes(said.body)]))
         self.transport.close()
 
