@@ -117,6 +117,9 @@ BAD_DIGITS = {
     ),
     "a header that is code": (npy_header("__import__('os').system('true')\n"), 400),
     "a header that lies": (npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (99999999, 28, 28)}\n"), 400),
+    "a shape of truth values": (
+        npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (True, 28, 28)}\n") + bytes(784), 400
+    ),
     "a header beyond all numbers": (
         npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "9" * 300 + ", 28, 28)}\n"), 400
     ),

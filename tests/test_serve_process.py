@@ -102,6 +102,26 @@ def test_what_is_no_http_is_answered(server: Server, png: bytes) -> None:
     assert reads(server, png)
 
 
+@pytest.mark.parametrize("more", [b"X: " + b"a" * 3_000_000, b"X: a\r\n" * 400_000, b"a" * 3_000_000])
+def test_headers_without_end_are_refused(server: Server, png: bytes, more: bytes) -> None:
+    said = server.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n", *_pieces(more))
+    assert not said or status(said) in (400, 431)
+    assert b"200" not in said[:20]
+    assert reads(server, png)
+
+
+@pytest.mark.parametrize("body", [b"0\r\n" + b"X: a\r\n" * 400_000, b"5;" + b"a" * 3_000_000])
+def test_what_comes_beside_a_body_without_end_is_refused(server: Server, png: bytes, body: bytes) -> None:
+    begin = head("/v1/read", "Content-Type: image/png", "Transfer-Encoding: chunked")
+    said = server.send(begin, *_pieces(body))
+    assert b"200" not in said[:20]
+    assert reads(server, png)
+
+
+def _pieces(content: bytes) -> list[bytes]:
+    return [content[start : start + 100_000] for start in range(0, len(content), 100_000)]
+
+
 def test_pictures_that_nobody_waits_for_are_left(server: Server, few: Digits, png: bytes) -> None:
     def shown(name: str) -> float:
         said = server.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").decode()

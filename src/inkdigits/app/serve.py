@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 HOST, PORT = "127.0.0.1", 8000
 HOST_NAME = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]")
-LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 GIVE_WAY = 0.0001  # seconds
 WAITING = 2048  # connections that wait to be taken
 
@@ -106,7 +105,8 @@ def _with_hosts(settings: Settings, host: str, address: str, allow_hosts: tuple[
     if not is_local(address) and not allow_hosts:
         return settings
     own = (f"[{each}]" if ":" in each else each for each in (host, address))
-    return replace(settings, hosts=tuple(name.lower() for name in (*LOCAL_NAMES, *own, *allow_hosts)))
+    local = ("127.0.0.1", "localhost", "[::1]")
+    return replace(settings, hosts=tuple(name.lower() for name in (*local, *own, *allow_hosts)))
 
 
 def is_local(address: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ import click
 
 from .options import FILE, say
 
+TOKEN = "INKDIGITS_TOKEN"
+
 
 @click.command()
 @click.option("-m", "--model", default="reader", show_default=True, help="Run folder, .onnx file or shipped model.")
@@ -18,7 +21,7 @@ from .options import FILE, say
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option("--corrections", type=FILE, metavar="FILE", help="Keep what is put right on the page; .sqlite.")
-@click.option("--token", envvar="INKDIGITS_TOKEN", help="That clients have to bring; better as $INKDIGITS_TOKEN.")
+@click.option("--token", envvar=TOKEN, help="That clients have to bring; better as $INKDIGITS_TOKEN.")
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Let pages from there call it; repeatable.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name under which it is called; repeatable.")
 @click.option("--max-body", type=click.IntRange(1, 1024), default=32, show_default=True, help="MB of one request.")
@@ -75,7 +78,7 @@ def serve(
     )
     settings = Settings(
         limits=limits,
-        token=token or None,
+        token=os.environ.get(TOKEN) if token is None else token,  # an empty one is a mistake, not none
         cors=cors,
         corrections=corrections,
         corrections_bytes=max_corrections << 20,

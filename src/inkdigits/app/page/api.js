@@ -35,7 +35,9 @@ export class Server {
   /** A picture's readings, each sign with what the model saw. */
   read(blob, { one, guess }, signal) {
     const query = new URLSearchParams({ glyphs: "true", one: String(one), best_guess: String(guess) });
-    const headers = { "Content-Type": blob.type || "application/octet-stream" };
+    // What a file is called by its name is no reason to refuse it: the reader looks at what is in it.
+    const type = /^image\/|^application\/pdf$/.test(blob.type) ? blob.type : "application/octet-stream";
+    const headers = { "Content-Type": type };
     return this.#call(`v1/read?${query}`, { method: "POST", body: blob, headers, signal });
   }
 

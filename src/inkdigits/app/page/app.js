@@ -301,6 +301,7 @@ async function start() {
   notice(null);
   const { model, corrections: on, token } = state.about;
   element("model").textContent = [model.name, model.version].filter(Boolean).join(" ");
+  element("keeps").hidden = !on;
   showHint();
   try {
     if (token) await server.needToken();

@@ -207,6 +207,8 @@ def _images_of_npy(body: bytes) -> Images:
         shape, columns_first, dtype = readers[version](stream, max_header_size=LONGEST_HEADER)
     except Exception:  # a header is Python's literals, and may be wrong in any way
         raise ProblemError(400, "the body is not a .npy file") from None
+    if not all(type(side) is int and side >= 0 for side in shape):
+        raise ProblemError(400, "the .npy body has a shape that is none")
     if dtype.hasobject or dtype.kind not in "ui":
         raise ProblemError(422, f"expected integers 0…255 in the .npy body, found {dtype}"[:200])
     count = 1

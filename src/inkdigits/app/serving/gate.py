@@ -31,6 +31,7 @@ log = logging.getLogger("inkdigits.serve")
 # Everybody may see the page, ask whether the server is well, and whether a token is needed.
 GUARDED = ("/v1/", "/metrics")
 OPEN = ("/v1/about",)
+LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 PROBES = ("/healthz", "/readyz")  # asked by what watches over servers, under whatever name
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH")
 POLICY = (
@@ -103,7 +104,7 @@ class Gate:
         if path.startswith(GUARDED) and path not in OPEN and not self._may(headers.get(b"authorization", b"")):
             return ProblemError(401, "this needs the server's token, as `Authorization: Bearer …`")
         if path.startswith("/v1/"):
-            if not self._from_here(headers.get(b"origin"), host):
+            if not self._from_here(headers.get(b"origin"), headers.get(b"host", b"")):
                 return ProblemError(403, "pages from elsewhere may not call this server; `--cors ORIGIN` lets them")
             if self._open > limits.open_requests:
                 return ProblemError(503, "too many requests at once; try again in a moment")
@@ -111,13 +112,22 @@ class Gate:
                 return ProblemError(429, f"more than {limits.open_per_client} requests at once from one address")
         return None
 
-    def _from_here(self, origin: bytes | None, host: str) -> bool:
-        """Whether it is no page that asks, one of ours, or one that may."""
+    def _from_here(self, origin: bytes | None, host: bytes) -> bool:
+        """Whether it is no page that asks, one of ours, or one that may.
+
+        Ours may be known to browsers under a name that a proxy in between replaces, but not as another port of this
+        machine, where something else listens.
+        """
         if origin is None:
             return True
         text = origin.decode("latin-1").lower()
-        own = _host(text.rpartition("://")[2].encode("latin-1"))
-        return own == host or own in self.settings.hosts or bool({"*", text} & set(self.settings.cors))
+        place = text.rpartition("://")[2].encode("latin-1")
+        name = _host(place)
+        return (
+            place == host.lower()
+            or (name in self.settings.hosts and name not in LOCAL_NAMES)
+            or bool({"*", text} & set(self.settings.cors))
+        )
 
     def _may(self, brought: bytes) -> bool:
         if self._token is None:

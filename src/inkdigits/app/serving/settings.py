@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...digits.corrections import MOST_BYTES
 from ...errors import InputError
 
+DAY = 86_400.0  # seconds
+ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 LEAST_HELD = 256 << 20
 STEADY = 1 << 20  # bytes a second, at which the largest body has to come
 
@@ -51,6 +54,9 @@ class Limits:
             "open_per_client": max(1, 3 * self.waiting // 4),
             "held_bytes": max(LEAST_HELD, 4 * self.body_bytes),
         }
+        if not 0 < self.seconds <= DAY:
+            found = f"{self.seconds:g}"
+            raise InputError("max-seconds", "out of range", expected="more than 0, at most a day", found=found)
         for name, value in usual.items():
             if getattr(self, name) < 0:
                 object.__setattr__(self, name, value)
@@ -68,7 +74,7 @@ class Settings:
     corrections: the file that corrections are kept in, or None. corrections_bytes: that it may grow to.
     threads: that read. log: whether to write a line for each request.
 
-    Raises InputError for a token that cannot be brought in a header.
+    Raises InputError for a token that cannot be brought in a header, and for what is no origin.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -84,3 +90,7 @@ class Settings:
         token = self.token
         if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
             raise InputError("token", "cannot be sent", expected="letters, digits and signs of ASCII without spaces")
+        for origin in self.cors:
+            if not ORIGIN.fullmatch(origin):
+                expected = "an origin such as https://example.org, or *"
+                raise InputError("cors", "not an origin", expected=expected, found=origin[:80])
