@@ -24,6 +24,7 @@ run: .venv/.ready
 	@echo "Look at the digits it got wrong: open $(RUN)/report.html"
 	@echo "Then try:"
 	@echo "  $(BIN)/inkdigits read photo.jpg                                          a photograph, scan or drawing of digits"
+	@echo "  $(BIN)/inkdigits serve --open                                            a page to draw on, and the reader over HTTP"
 	@echo "  $(BIN)/inkdigits train train.csv -o runs/kaggle                          Kaggle's Digit Recognizer …"
 	@echo "  $(BIN)/inkdigits predict test.csv -m runs/kaggle -o submission.csv       … and its submission"
 	@echo "  $(BIN)/inkdigits train --net b-regularised && $(BIN)/inkdigits evaluate runs/b-regularised-0 --against $(RUN)"
