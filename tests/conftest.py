@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before anything loads PyTorch: the tests run in as many processes as there are cores, and threads of several
 # processes that wait for one another in a busy loop take ten times as long.
@@ -11,9 +14,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.mnist import load_mnist
+from inkdigits.reader.read import Reader
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +33,28 @@ def mnist_test() -> Digits:
 def few(mnist_test: Digits) -> Digits:
     """The first 200 of them, every class among them."""
     return mnist_test.take(slice(200), source="few")
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(threads=1)
+
+
+@pytest.fixture(scope="module")
+def server(reader: Reader) -> Iterator[Any]:
+    """A client of a server in this process, with its usual settings."""
+    from serving import asked  # here, so that only the tests of the server load its libraries
+
+    with asked(reader) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def png(few: Digits) -> bytes:
+    """A 7 as PNG, 28×28."""
+    file = io.BytesIO()
+    Image.fromarray(few.images[0]).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture

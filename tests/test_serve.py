@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,6 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError
 from inkdigits.reader.answers import as_object
 from inkdigits.reader.read import Reader
-
-
-@pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(threads=1)
-
-
-@pytest.fixture(scope="module")
-def server(reader: Reader) -> Iterator[TestClient]:
-    with asked(reader) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def png(few: Digits) -> bytes:
-    return png_of(few.images[0])
 
 
 def test_one_picture_as_the_body_is_read_as_the_command_line_reads_it(

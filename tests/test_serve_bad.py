@@ -7,7 +7,6 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +24,6 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.reader.read import Reader
 
 SCRIPTS = ["'; drop table correction; --", "<script>alert(1)</script>", "\x00\x1b[31m", "../../../etc/passwd"]
-
-
-@pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(threads=1)
-
-
-@pytest.fixture(scope="module")
-def server(reader: Reader) -> Iterator[TestClient]:
-    with asked(reader) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def png(few: Digits) -> bytes:
-    return png_of(few.images[0])
 
 
 def npy_header(text: str) -> bytes:

@@ -23,17 +23,6 @@ from inkdigits.digits.formats import load_digits
 from inkdigits.reader.read import Reader
 
 
-@pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(threads=1)
-
-
-@pytest.fixture(scope="module")
-def server(reader: Reader) -> Iterator[TestClient]:
-    with asked(reader) as client:
-        yield client
-
-
 @pytest.fixture
 def kept(reader: Reader, tmp_path: Path) -> Iterator[TestClient]:
     with asked(reader, Settings(corrections=tmp_path / "corrections.sqlite")) as client:

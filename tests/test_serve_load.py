@@ -17,16 +17,6 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.reader.read import Reader
 
 
-@pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(threads=1)
-
-
-@pytest.fixture(scope="module")
-def png(few: Digits) -> bytes:
-    return png_of(few.images[0])
-
-
 class Slow:
     """A reader that waits for a sign before it reads."""
 

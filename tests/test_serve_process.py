@@ -35,11 +35,6 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def png(few: Digits) -> bytes:
-    return png_of(few.images[0])
-
-
 def status(said: bytes) -> int:
     return int(said.split(b" ", 2)[1])
 

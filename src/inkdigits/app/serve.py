@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, MissingExtraError
 from ..reader.model import Model, load_model
 from ..reader.read import Reader
-from .serving.settings import Settings
+from .serving.settings import LOCAL_NAMES, Settings
 
 if TYPE_CHECKING:
     from .serving.gate import App
@@ -105,8 +105,7 @@ def _with_hosts(settings: Settings, host: str, address: str, allow_hosts: tuple[
     if not is_local(address) and not allow_hosts:
         return settings
     own = (f"[{each}]" if ":" in each else each for each in (host, address))
-    local = ("127.0.0.1", "localhost", "[::1]")
-    return replace(settings, hosts=tuple(name.lower() for name in (*local, *own, *allow_hosts)))
+    return replace(settings, hosts=tuple(name.lower() for name in (*LOCAL_NAMES, *own, *allow_hosts)))
 
 
 def is_local(address: str) -> bool:

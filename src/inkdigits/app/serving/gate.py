@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from .metrics import Metrics
 from .problems import ProblemError, internal_error
-from .settings import Settings
+from .settings import LOCAL_NAMES, Settings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -31,7 +31,6 @@ log = logging.getLogger("inkdigits.serve")
 # Everybody may see the page, ask whether the server is well, and whether a token is needed.
 GUARDED = ("/v1/", "/metrics")
 OPEN = ("/v1/about",)
-LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 PROBES = ("/healthz", "/readyz")  # asked by what watches over servers, under whatever name
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH")
 POLICY = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from ...digits.corrections import MOST_BYTES
 from ...errors import InputError
 
+LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")  # of whatever machine this is
 DAY = 86_400.0  # seconds
 ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 LEAST_HELD = 256 << 20
