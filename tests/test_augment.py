@@ -135,3 +135,16 @@ def test_digits_stay_readable_unmirrored_and_repeatable(name: str, few: Digits) 
 
     assert likeness(images) > likeness(images.flip(3)) + 0.1
     assert likeness(images) > likeness(images.flip(2)) + 0.1
+
+
+@pytest.mark.parametrize("kind", ["shift", "affine", "elastic"])
+def test_a_square_of_paper_is_somewhere_on_each_image(kind: str) -> None:
+    full = torch.ones(COUNT, 1, 28, 28)
+    still_full = changed(full, still(augmentation=kind, elastic=0.0))
+    erased = changed(full, still(augmentation=kind, elastic=0.0, erase=4))
+    gone = ((still_full - erased)[:, 0] > 0.5).float()
+    assert bool((gone.sum((1, 2)) == 16).all())
+    places = [(int(hole.amax(1).argmax()), int(hole.amax(0).argmax())) for hole in gone]
+    assert {row for row, _ in places} == {column for _, column in places} == set(range(25))
+    for hole, (row, column) in zip(gone, places, strict=True):
+        assert float(hole[row : row + 4, column : column + 4].sum()) == 16

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inkdigits.digits.dataset import Digits, data_hash, overlap, pixel_hashes
+from inkdigits.digits.dataset import BLOCKS, Digits, data_hash, overlap, pixel_hashes, split_in_blocks
 from inkdigits.digits.formats import load_digits
 from inkdigits.digits.mnist import CONTESTED_LABELS, MNIST_FOLDER, NO_CONSENSUS, SHA256
 from inkdigits.errors import InputError
@@ -115,6 +115,37 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another(few):
     first, again, other = (few.split(50, seed=seed)[1].images for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@given(st.integers(20, 200), st.data())
+def test_blocks_are_disjoint_complete_and_of_neighbours(count, data):
+    images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
+    digits = Digits(images, np.zeros(count, np.uint8))
+    held = data.draw(st.integers(10, count - 10))
+    train, validation = digits.split(held, seed=data.draw(st.integers(0, 5)), blocks=True)
+    kept, out = (part.images[:, 0, 0].astype(int) for part in (train, validation))
+    assert len(out) == held
+    assert sorted([*kept, *out]) == list(range(count))
+    assert list(kept) == sorted(kept)
+    # Seen as a ring, there are as many blocks as were meant (fewer where they meet).
+    is_out = np.isin(np.arange(count), out)
+    assert (is_out & ~np.roll(is_out, 1)).sum() <= BLOCKS
+
+
+def test_blocks_lie_all_over_the_set_and_elsewhere_for_another_seed(mnist_test):
+    held = [mnist_test.split(1_000, seed=seed, blocks=True)[1] for seed in (0, 0, 1)]
+    assert np.array_equal(held[0].images, held[1].images)
+    assert not np.array_equal(held[0].images, held[2].images)
+    places = np.flatnonzero(np.isin(pixel_hashes(mnist_test.images), pixel_hashes(held[0].images)))
+    assert np.bincount(places // 1_000, minlength=10) == pytest.approx(np.full(10, 100), abs=1)
+
+
+def test_blocks_that_leave_no_digit_of_a_class_are_refused(few):
+    labels = np.zeros(len(few), np.uint8)
+    _, held = split_in_blocks(labels, 50, seed=0)
+    labels[held[7]] = 9
+    with pytest.raises(InputError, match="setting split: cannot be in blocks, found every 9 among those held out"):
+        Digits(few.images, labels).split(50, seed=0, blocks=True)
 
 
 @pytest.mark.parametrize("validation", [0, -1, 191, 200, 1000])

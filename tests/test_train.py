@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from inkdigits.digits.dataset import Digits, pixel_hashes
 from inkdigits.digits.formats import load_digits, save_digits
 from inkdigits.digits.mnist import load_mnist
 from inkdigits.errors import InputError, OutputError
+from inkdigits.lab.evaluate import evaluate
 from inkdigits.nets.calibrate import calibrate
 from inkdigits.nets.catalogue import settings_for
+from inkdigits.nets.finish import MNIST_LICENCE
 from inkdigits.nets.fit import rate_at
-from inkdigits.nets.train import MNIST_LICENCE, Run, train
+from inkdigits.nets.train import Run, train
 from inkdigits.reader.model import load_model
 
 # Small, and with everything that has a state of its own: dropout, batch norm, an optimiser's moments, an average.
@@ -229,6 +233,69 @@ def test_a_damaged_config_is_said_in_one_line(damage: Callable[[Any], Any], whol
     assert "\n" not in str(caught.value)
 
 
+def test_a_training_on_all_digits_takes_over_what_the_one_on_a_part_found(
+    whole: Run, some: Digits, few: Digits, tmp_path: Path
+) -> None:
+    every = train(some, all_of=whole.folder, output=tmp_path / "all", seed=1)
+    assert every.settings == replace(whole.settings, seed=1)
+    assert every.metrics["train"]["of"] == len(some) == 600
+    assert every.metrics["validation"] == whole.metrics["validation"] | {"run": "whole"}
+    assert every.metrics["calibration"] == whole.metrics["calibration"]
+    assert every.text().splitlines()[1].endswith(", by whole")
+    metadata = [load_model(run.folder).metadata for run in (whole, every)]
+    for name in ("temperature", "confidence_threshold", "validation_accuracy", "validation_n"):
+        assert metadata[0][name] == metadata[1][name]
+    assert "validation_of" in metadata[1]
+    assert np.isin(pixel_hashes(some.images), np.load(every.folder / "training-hashes.npy")).all()
+    assert "held out of the same training, whole" in (every.folder / "MODEL_CARD.md").read_text()
+    config = json.loads((every.folder / "config.json").read_text())
+    assert config["data"]["train"]["n"] == 600
+    assert config["data"]["validation"]["n"] == 0
+    assert evaluate(every.folder, few).n == len(few)
+
+
+def test_a_training_on_all_digits_can_be_gone_on_with_and_repeated(whole: Run, some: Digits, tmp_path: Path) -> None:
+    every = train(some, all_of=whole.folder, output=tmp_path / "all")
+    with pytest.raises(StopError):
+        train(some, all_of=whole.folder, output=tmp_path / "stopped", say=stop_after(2))
+    resumed = train(some, output=tmp_path / "stopped", resume=True)
+    repeated = train(some, output=tmp_path / "repeated", from_config=every.folder / "config.json")
+    assert every.model.read_bytes() == resumed.model.read_bytes() == repeated.model.read_bytes()
+    assert every.model.read_bytes() != whole.model.read_bytes()
+
+
+def test_a_training_on_all_digits_refuses_what_does_not_belong_to_it(
+    whole: Run, some: Digits, few: Digits, tmp_path: Path
+) -> None:
+    output = tmp_path / "all"
+    with pytest.raises(InputError, match="--all-of: trains as that run says, expected another seed at most, found ep"):
+        train(some, all_of=whole.folder, output=output, epochs=1)
+    with pytest.raises(InputError, match="few: not the data that the run began with"):
+        train(few, all_of=whole.folder, output=output)
+    with pytest.raises(InputError, match="--from-config: cannot be used with --all-of"):
+        train(all_of=whole.folder, from_config=whole.folder / "config.json", output=output)
+    with pytest.raises(InputError, match="--search: cannot be used with --all-of"):
+        train(all_of=whole.folder, search=2, output=output)
+    with pytest.raises(InputError, match="--net: is what the earlier run says"):
+        train(all_of=whole.folder, net="lenet5", output=output)
+    with pytest.raises(InputError, match=r"nowhere.config\.json: no such file"):
+        train(all_of="nowhere", output=output)
+    assert not output.exists()
+    every = train(some, all_of=whole.folder, output=output)
+    with pytest.raises(InputError, match="was itself trained on all digits"):
+        train(some, all_of=every.folder, output=tmp_path / "again")
+    older = tmp_path / "older"
+    shutil.copytree(whole.folder, older)
+    metrics = json.loads((older / "metrics.json").read_text())
+    del metrics["calibration"]
+    (older / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(InputError, match="has no calibration to take over"):
+        train(some, all_of=older, output=tmp_path / "of-older")
+    # As the message says, that mends it.
+    train(some, output=older, resume=True)
+    train(some, all_of=older, output=tmp_path / "of-older")
+
+
 def test_training_never_opens_the_test_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[str] = []
     unpack = inkdigits.digits.mnist._unpack
@@ -287,7 +354,7 @@ def test_the_train_figure_is_of_all_classes_even_of_a_sorted_file(
     tmp_path: Path, some: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_label = some.take(np.argsort(some.need_labels("sort"), kind="stable"))
-    monkeypatch.setattr("inkdigits.nets.train.TRAIN_SAMPLE", 100)
+    monkeypatch.setattr("inkdigits.nets.finish.TRAIN_SAMPLE", 100)
     measured: list[Digits] = []
     sample = Digits.sample
     monkeypatch.setattr(Digits, "sample", lambda self, most: measured.append(sample(self, most)) or measured[-1])

@@ -1,4 +1,4 @@
-"""The verbs of the lab: explore, compare, ablate, train, evaluate, explain, export."""
+"""The verbs of the lab: explore, compare, ablate, train, evaluate, explain, ensemble, export."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .options import FILE, NET, SOURCE, fail, say, shared, to_json
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in -o.")
 @click.option("--force", is_flag=True, help="Replace the earlier run in -o.")
 @click.option("--from-config", type=FILE, metavar="FILE", help="Repeat the run that wrote this config.json.")
+@click.option("--all-of", type=FILE, metavar="RUN", help="Train as RUN was, on all of its digits: none is held out.")
 @click.option("--search", type=int, metavar="N", help="First choose settings by N trials on the digits held out.")
 @click.option("--search-epochs", type=float, help="Epochs of each trial.  [default: as trained, at most 5]")
 @click.option("--seed", type=int, help="Seed of weights, order and augmentation.  [default: 0]")
@@ -39,6 +40,7 @@ def train(
     resume: bool,
     force: bool,
     from_config: Path | None,
+    all_of: Path | None,
     search: int | None,
     search_epochs: float | None,
     changes: tuple[str, ...],
@@ -61,6 +63,7 @@ def train(
     inkdigits train --net b-regularised --seed 3 --set dropout=0.3 --set weight_decay=1e-4
     inkdigits train --resume -o runs/kaggle
     inkdigits train --search 20 -o runs/searched
+    inkdigits train --all-of runs/kaggle -o runs/kaggle-all
     """
     if list_nets:
         click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
@@ -71,7 +74,7 @@ def train(
         chosen = settings_for(net or "fast", target=target, **settings).as_dict()
         click.echo(to_json(chosen) if as_json else "\n".join(f"{name:18}{value}" for name, value in chosen.items()))
         return
-    if not (resume or from_config):
+    if not (resume or from_config or all_of):
         # Before PyTorch is loaded: a misspelt name is answered at once.
         settings_for(net or "fast", target=target, **settings)
     from ..nets.train import train as run_training
@@ -85,6 +88,7 @@ def train(
         resume=resume,
         force=force,
         from_config=from_config,
+        all_of=all_of,
         search=search,
         search_epochs=search_epochs,
         threads=threads,
@@ -364,6 +368,27 @@ def explain(
     for error in result.unread:
         fail(error, 1)
     return 1 if result.unread else 3 if result.empty else 0
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("-o", "--output", type=FILE, required=True, help="The file: .onnx.")
+@shared()
+def ensemble(models: tuple[str, ...], output: Path, threads: int | None, quiet: bool, as_json: bool) -> None:
+    """Write one model that answers with the mean of several.
+
+    Each MODEL is a run folder, an .onnx file or a shipped name; networks of other seeds or other shapes err on other
+    digits, and their mean errs on fewer. It is read like any other model, and takes as long as all of them together.
+
+    \b
+    inkdigits ensemble runs/fast-0 runs/fast-1 runs/fast-2 -o three.onnx
+    inkdigits evaluate three.onnx
+    """
+    from ..nets.ensemble import ensemble as run_ensemble
+
+    result = run_ensemble(models, output=output, threads=threads)
+    click.echo(to_json(result.as_dict()) if as_json else result.text())
+    say(f"next: inkdigits evaluate {output}")
 
 
 @click.command()

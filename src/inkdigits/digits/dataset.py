@@ -20,6 +20,7 @@ from ..errors import InputError
 SIDE = 28  # pixels; MNIST's height and width
 PIXELS = SIDE * SIDE
 CLASSES = 10
+BLOCKS = 10  # of neighbours, that `Digits.split` may hold out
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
@@ -82,13 +83,16 @@ class Digits:
             raise InputError(self.source, "has no labels", expected=f"labels to {purpose}", found="pixels only")
         return self.labels
 
-    def split(self, validation: int, *, seed: int) -> tuple[Digits, Digits]:
+    def split(self, validation: int, *, seed: int, blocks: bool = False) -> tuple[Digits, Digits]:
         """Training and validation part, drawn class by class so that both have the classes' proportions.
 
         Parameters
         ----------
         validation: how many digits to hold out; at least one training digit of every class stays.
         seed: the same seed gives the same parts.
+        blocks: hold out BLOCKS runs of neighbours, evenly spaced, instead. Files of digits are often written writer by
+            writer: so most writers are on one side alone, and the validation part is of hands that training has not
+            seen. The classes' proportions are what they are.
 
         Raises InputError without labels, or where `validation` is less than 1 or leaves fewer digits than classes.
         """
@@ -97,7 +101,7 @@ class Digits:
         if not 0 < validation <= most:
             expected = f"1 to {most} digits to hold out of {len(self)}"
             raise InputError(self.source, "cannot be split", expected=expected, found=str(validation))
-        kept, held = split_by_class(labels, validation, seed=seed)
+        kept, held = (split_in_blocks if blocks else split_by_class)(labels, validation, seed=seed)
         return (
             self.take(kept, source=f"{self.source} without {validation} for validation"),
             self.take(held, source=f"{validation} of {self.source}"),
@@ -124,6 +128,24 @@ def split_by_class(
         rank[members[-1]] = 1
     order = shuffled[np.argsort(rank[shuffled], kind="stable")]
     return np.sort(order[validation:]), np.sort(order[:validation])
+
+
+def split_in_blocks(
+    labels: NDArray[np.integer], validation: int, *, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The same with neighbours held out together; the seed says where the first block begins.
+
+    Raises InputError if no digit of a class would be left to train on.
+    """
+    count = len(labels)
+    spans, sizes = (np.array_split(np.arange(some), BLOCKS) for some in (count, validation))
+    first = np.concatenate([span[: len(size)] for span, size in zip(spans, sizes, strict=True)])
+    held = np.zeros(count, bool)
+    held[(first + np.random.default_rng(seed).integers(count)) % count] = True
+    if gone := sorted(set(labels[held].tolist()) - set(labels[~held].tolist())):
+        found = f"every {gone[0]} among those held out"
+        raise InputError("setting split", "cannot be in blocks", found=found, mend="split=random, or hold out fewer")
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def join(parts: Sequence[Digits], source: str) -> Digits:

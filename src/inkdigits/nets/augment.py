@@ -28,11 +28,13 @@ def augment(images: Tensor, settings: Settings, generator: torch.Generator) -> T
     if settings.augmentation == "none":
         return images
     if settings.augmentation == "shift":
-        return shift(images, settings.shift, generator)
+        moved = shift(images, settings.shift, generator)
+        return erase(moved, settings.erase, generator) if settings.erase else moved
     grid = affine_grid(images, settings, generator)
     if settings.augmentation == "elastic":
         grid = grid + elastic_displacement(images, settings.elastic, generator)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    changed = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return erase(changed, settings.erase, generator) if settings.erase else changed
 
 
 def shift(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
@@ -44,6 +46,20 @@ def shift(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     columns = offsets[1] + torch.arange(width, device=images.device)
     each = torch.arange(count, device=images.device)[:, None, None]
     return padded[each, rows[:, :, None], columns[:, None, :]][:, None]
+
+
+def erase(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Each image with a square of paper, `side` pixels wide, somewhere on it, wholly inside.
+
+    DeVries and Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
+    """
+    count, _, height, width = images.shape
+    top = torch.randint(0, height - side + 1, (count, 1), generator=generator)
+    left = torch.randint(0, width - side + 1, (count, 1), generator=generator)
+    rows, columns = torch.arange(height), torch.arange(width)
+    high = (rows >= top) & (rows < top + side)
+    wide = (columns >= left) & (columns < left + side)
+    return images.masked_fill((high[:, :, None] & wide[:, None, :])[:, None].to(images.device), 0)
 
 
 def affine_grid(images: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:

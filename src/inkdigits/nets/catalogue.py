@@ -24,6 +24,7 @@ Stem = Literal["stride", "pool"]
 Initialisation = Literal["pytorch", "zeros", "glorot-uniform", "he-normal", "he-uniform"]
 Padding = Literal["own", "same", "valid"]
 Augmentation = Literal["none", "shift", "affine", "elastic", "conditions"]
+Split = Literal["random", "blocks"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -78,6 +79,8 @@ class Settings:
     augmentation: what is done to each training image anew in each epoch; `shift` pixels, `turn` degrees, `scale` and
         `shear` as fractions, `elastic` pixels of displacement. `affine` includes shift, `elastic` includes affine;
         `conditions` is all that may happen to handwriting before it is read, in strengths of its own.
+    erase: pixels, side of a square of paper that is put on a random place of each image; 0 for none. Not with `none`
+        and `conditions`.
     non_digits: images that are no digits, a share of each batch's digits, which the network then learns to refuse as an
         eleventh class; 0 for none.
     drawn_forms: digits drawn stroke by stroke in forms that MNIST hardly has (a 1 with a long upstroke, a barred 7 …)
@@ -85,7 +88,11 @@ class Settings:
     second_look: whether the model looks at an image that hardly seems a digit again with thicker strokes.
     label_smoothing: probability moved from the label to the ten classes.
     averaging: decay per step of an exponential average of the weights, which then is the result; 0 for none.
+    views: how many views of an image, moved and turned a little, the finished model takes the mean of; 1 for one look.
+        Training and its history know of one look alone.
     validation: digits held out of the training part, chosen by `split_seed`.
+    split: whether they are drawn at random, class by class, or are `blocks` of neighbours, which keeps most writers on
+        one side.
     patience: epochs without a better validation loss after which training stops with its best weights; 0 for never.
     precision: `auto` is bf16 on a processor that multiplies it in hardware, fp32 elsewhere.
     """
@@ -115,12 +122,15 @@ class Settings:
     scale: float = 0.15
     shear: float = 0.15
     elastic: float = 1.5
+    erase: int = 0
     non_digits: float = 0.0
     drawn_forms: int = 0
     second_look: bool = False
     label_smoothing: float = 0.0
     averaging: float = 0.0
+    views: int = 1
     validation: int = 5_000
+    split: Split = "random"
     patience: int = 0
     precision: Precision = "auto"
     device: Device = "auto"
@@ -163,10 +173,12 @@ _RANGES: dict[str, tuple[float, float]] = {
     "scale": (0, 0.9),
     "shear": (0, 1),
     "elastic": (0, 10),
+    "erase": (0, 14),
     "non_digits": (0, 10),
     "drawn_forms": (0, 10**6),
     "label_smoothing": (0, 0.9),
     "averaging": (0, 0.99999),
+    "views": (1, 9),
     "validation": (1, 10**9),
     "patience": (0, 10_000),
     "seed": (0, 2**32 - 1),

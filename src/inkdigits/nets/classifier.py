@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..digits.dataset import CLASSES, PIXELS, SIDE, split_by_class
+from ..digits.dataset import CLASSES, PIXELS, SIDE, split_by_class, split_in_blocks
 from ..digits.files import unreadable, write_whole
 from ..errors import InkdigitsError, InputError, MissingExtraError, ModelError
 from ..reader.model import MOST_BYTES
@@ -37,6 +37,7 @@ try:
 
     from . import zoo
     from .fit import Tensors, Training, logits_of
+    from .views import with_views
 except ModuleNotFoundError as error:
     raise MissingExtraError("DigitClassifier", "lab") from error
 
@@ -131,9 +132,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         train, held = samples, None
         if settings.patience and len(self.classes_) < len(samples):
             count = min(settings.held_out_of(len(samples)), len(samples) - len(self.classes_))
+            split = split_in_blocks if settings.split == "blocks" else split_by_class
             train, held = (
                 Tensors(samples.inputs[index], samples.labels[index])
-                for index in map(torch.from_numpy, split_by_class(labels, count, seed=settings.split_seed))
+                for index in map(torch.from_numpy, split(labels, count, seed=settings.split_seed))
             )
         with torch.random.fork_rng(devices=[]):  # a caller's random numbers are the same, whether it fits or not
             network = zoo.build(settings, inputs=self.n_features_in_, classes=len(self.classes_))
@@ -153,7 +155,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The probability of each class of `classes_`, float64 (N, len(classes_))."""
         check_is_fitted(self)
         rows = validate_data(self, _rows(X), reset=False)
-        logits = logits_of(self.network_, self._tensor(rows))[:, : len(self.classes_)]
+        network = with_views(self.network_, self._settings().views)
+        logits = logits_of(network, self._tensor(rows))[:, : len(self.classes_)]
         probabilities: NDArray[np.float64] = torch.softmax(logits.double(), 1).numpy()
         return probabilities
 
@@ -274,13 +277,13 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             scaler = StandardScaler().fit(rows)
             self.mean_, self.scale_ = np.asarray(scaler.mean_), np.asarray(scaler.scale_)
-        for name, unset in (("augmentation", "none"), ("drawn_forms", 0), ("non_digits", 0)):
+        for name, unset in (("augmentation", "none"), ("drawn_forms", 0), ("non_digits", 0), ("views", 1)):
             if getattr(settings, name) == unset:
                 continue
             if self.pixel_range_ is None and settings.net in zoo.DENSE:
                 found = f"{count} features"
                 raise InputError(f"setting {name}", "is for images", expected=f"{PIXELS} pixels", found=found)
-            if name != "augmentation" and not np.array_equal(self.classes_, np.arange(CLASSES)):
+            if name in ("drawn_forms", "non_digits") and not np.array_equal(self.classes_, np.arange(CLASSES)):
                 found = f"{len(self.classes_)} labels, {self.classes_[0]!s} to {self.classes_[-1]!s}"
                 raise InputError(f"setting {name}", "is for digits", expected="the labels 0…9", found=found)
 

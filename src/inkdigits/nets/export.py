@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ..digits.dataset import CLASSES
+from ..digits.dataset import CLASSES, SIDE
 from ..errors import ModelError
 from .calibrate import DOUBT, MARGIN, SHORTEST, TWICE, Calibration
+from .views import MeanOfViews, Views
 
 OPSET = 17
 IR_VERSION = 8  # read by every ONNX Runtime since 1.10
@@ -200,6 +201,15 @@ def _write_layer(graph: Graph, layer: nn.Module, *, before: nn.Module | None, fo
         graph.add(operator, kernel_shape=kernel, strides=stride, pads=2 * _pair(layer.padding))
     elif isinstance(layer, nn.ReLU | nn.Tanh | nn.Sigmoid):
         graph.add({nn.ReLU: "Relu", nn.Tanh: "Tanh", nn.Sigmoid: "Sigmoid"}[type(layer)])
+    elif isinstance(layer, Views):
+        # As the layer does it: the images stand where channels do.
+        _reshape(graph, 1, -1, SIDE, SIDE)
+        grid = graph.weight(layer.grid.numpy(), "grid")
+        graph.add("GridSample", grid, mode="bilinear", padding_mode="zeros", align_corners=0)
+        _reshape(graph, -1, 1, SIDE, SIDE)
+    elif isinstance(layer, MeanOfViews):
+        _reshape(graph, -1, layer.count, layer.features)
+        graph.add("ReduceMean", axes=[1], keepdims=0)
     elif isinstance(layer, nn.Flatten):
         graph.add("Flatten", axis=1)
     else:
@@ -231,6 +241,10 @@ def _write_linear(graph: Graph, layer: nn.Module) -> int:
     bias = _array(layer.bias) if layer.bias is not None else np.zeros(layer.out_features, np.float32)
     graph.add("Gemm", graph.weight(_array(layer.weight), "linear"), graph.weight(bias, "bias"), transB=1)
     return int(layer.in_features)
+
+
+def _reshape(graph: Graph, *shape: int) -> None:
+    graph.add("Reshape", graph.weight(np.array(shape, np.int64), "shape"))
 
 
 def _pair(value: object) -> list[int]:

@@ -264,15 +264,6 @@ class Training:
         strangers = -torch.log(refused + FORGIVEN)
         return (loss * count + strangers.sum()) / len(logits)
 
-    def held_out_logits(self) -> Tensor:
-        """What the network, wherever it now is, says of the held-out digits in full precision.
-
-        float32 (N, 10), or (N, 11) from a network that learnt what is not a digit.
-        """
-        assert self.validation is not None
-        where = next(self.network.parameters()).device
-        return logits_of(self.network, self.validation.inputs.to(where))
-
     def evaluate(self, part: Tensors) -> tuple[float, float]:
         """Mean loss in nats and accuracy on a set; no dropout, batch norm at its running values."""
         logits, labels = logits_of(self.network, part.inputs, self.precision)[:, : self.classes], part.labels.cpu()

@@ -64,6 +64,36 @@ class State:
     history: list[Epoch]
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a training on all digits takes over from the same training on a part of them.
+
+    Attributes
+    ----------
+    run: that run's name; data: how many digits its parts have, and their hashes, as `config.json` says.
+    calibration: its numbers by name (see `Calibration`), without prototypes.
+    validation: what it measured on the digits that it held out.
+    """
+
+    run: str
+    data: dict[str, Any]
+    calibration: dict[str, Any]
+    validation: dict[str, Any]
+
+
+def taken_from(folder: Path) -> Taken:
+    """What a training on all digits takes over from a finished run. Raises InputError if there is nothing to take."""
+    _, config = read_config(folder / CONFIG)
+    metrics = read_metrics(folder)
+    if "all_of" in config:
+        mend = "name the run that this one names"
+        raise InputError(folder, "was itself trained on all digits", expected="a run that held some out", mend=mend)
+    if not isinstance(metrics.get("calibration"), dict) or not isinstance(metrics.get("validation"), dict):
+        mend = "train it to its end with --resume, which also renews an older run"
+        raise InputError(folder, "has no calibration to take over", expected="a finished run", mend=mend)
+    return Taken(folder.resolve().name, config["data"], metrics["calibration"], metrics["validation"])
+
+
 def new_folder(output: Path | None, settings: Settings, *, force: bool) -> Path:
     """The folder that a new run writes to, made; `runs/NET-SEED`, `runs/NET-SEED-2`, … unless it is given.
 
@@ -138,14 +168,15 @@ def write_config(
     source: str | None,
     extra: list[str | None],
     train: Digits,
-    validation: Digits,
+    validation: Digits | None,
     *,
     search: Mapping[str, Any] | None = None,
+    taken: Taken | None = None,
 ) -> None:
     """Write `config.json`.
 
     A source is None where it was given as arrays, which no command can read again. `search` is what a search for the
-    settings was told.
+    settings was told, `taken` what a training on all digits takes over.
     """
     write_json(
         folder / CONFIG,
@@ -154,9 +185,13 @@ def write_config(
             "extra": extra,
             "settings": settings.as_dict(),
             **({"search": search} if search else {}),
+            **({"all_of": vars(taken)} if taken else {}),
             "data": {
                 "train": {"n": len(train), "sha256": data_hash(train)},
-                "validation": {"n": len(validation), "sha256": data_hash(validation)},
+                "validation": {
+                    "n": len(validation) if validation else 0,
+                    "sha256": data_hash(validation) if validation else "",
+                },
             },
             "versions": {
                 "inkdigits": version("inkdigits"),
@@ -193,6 +228,13 @@ def read_config(file: Path) -> tuple[Settings, dict[str, Any]]:
             settings_for(**search["settings"])
             if not (search["trials"] > 0 and search["epochs"] > 0 and isinstance(search["fixed"], list)):
                 raise ValueError(f"a search of {search['trials']!r} trials")
+        if "all_of" in config:
+            taken = Taken(**config["all_of"])
+            for part in ("train", "validation"):
+                if not isinstance(taken.data[part]["sha256"], str):
+                    raise TypeError(f"data {taken.data!r}")
+            if not all(isinstance(value, dict) for value in (taken.calibration, taken.validation)):
+                raise TypeError("all_of without calibration and validation")
     except FileNotFoundError:
         raise InputError(file, "no such file", expected=f"the {CONFIG} of a run") from None
     except OSError as error:
@@ -234,7 +276,9 @@ def load_state(folder: Path) -> State | None:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
         history = np.asarray(content.pop("history"), np.float64)
-        if history.shape[1:] != (len(fields(Epoch)),) or not len(history) or not np.isfinite(history).all():
+        # Where nothing was held out, the columns of it are nan.
+        known = history[:, [not field.name.startswith("validation") for field in fields(Epoch)]]
+        if history.shape[1:] != (len(fields(Epoch)),) or not len(history) or not np.isfinite(known).all():
             raise ValueError(f"a history of shape {history.shape}")
         if any(array.dtype.kind not in "fiu" for array in content.values()):
             raise ValueError("weights that are not numbers")
@@ -253,6 +297,7 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
 def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], source: str) -> None:
     """The model in words: what it is, what it was trained on, how good it was on the digits held out."""
     validation, search = metrics["validation"], metrics.get("search")
+    other = f" of the same training, {validation['run']}" if "run" in validation else " of them"
     # Of many trials the best has had some luck on the digits that it was chosen by.
     chosen = (
         f"- Settings chosen by {search['trials']} trials on the same digits: expect a little less.\n" if search else ""
@@ -265,7 +310,7 @@ A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
 - Output: `probabilities` [N, 10], `novelty` [N] (above {metrics["novelty_threshold"]} refused), `features` [N, D].
 - Parameters: {metrics["parameters"]:,}.
 - Trained on: {metrics["train"]["of"]:,} digits of {source}, seed {settings.seed}.
-- On {validation["n"]:,} digits held out of them: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
+- On {validation["n"]:,} digits held out{other}: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
   negative log-likelihood {validation["loss"] or float("inf"):.4f}. Temperature and
   refusal threshold were fitted on these.
 {chosen}- Licence of the training data: {metrics["data_licence"]}.

@@ -17,17 +17,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..digits.dataset import CLASSES, Digits, data_hash, join, overlap, pixel_hashes
-from ..digits.files import write_whole
-from ..digits.formats import embedded_parts, load_digits
-from ..errors import InputError, MissingExtraError, ModelError
-from ..measure import accuracy, negative_log_likelihood
-from ..reader.model import FORMAT, HASHES_FILE, MODEL_FILE, PREPARATION, Model, load_model
+from ..digits.dataset import Digits, data_hash, join, overlap, pixel_hashes
+from ..digits.formats import load_digits
+from ..errors import InputError, MissingExtraError
+from ..reader.model import MODEL_FILE
 from .catalogue import Settings, settings_for
 from .threads import sleep_while_waiting
 
@@ -39,18 +36,14 @@ try:
     import torch
     from tqdm import tqdm
 
-    from . import export, run, zoo
-    from .calibrate import Calibration, Look, calibrate, find_prototypes
-    from .conditions import FAMILIES
-    from .fit import EVALUATION_BATCH, Training
+    from . import run, zoo
+    from .finish import finish
+    from .fit import Training
+    from .run import Taken
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
 
-NOVELTY_THRESHOLD = 0.5  # by construction: see calibrate.py
 SEARCH_EPOCHS = 5  # of a trial, at most, unless told otherwise
-TRAIN_SAMPLE = 10_000  # training digits on which the finished model is measured
-PARITY_SAMPLE = 256  # digits on which the file is compared with the network that it was made from
-MNIST_LICENCE = "CC BY-SA 3.0 (MNIST; Yann LeCun, Corinna Cortes)"
 
 Source = str | os.PathLike[str] | Digits
 
@@ -79,7 +72,8 @@ class Run:
             [
                 f"network      {self.settings.net}, {self.metrics['parameters']:,} parameters",
                 f"validation   {validation['accuracy']:.2%} of {validation['n']:,} digits held out "
-                f"({validation['errors']} wrong), loss {_shown(validation['loss'])}",
+                f"({validation['errors']} wrong), loss {_shown(validation['loss'])}"
+                + (f", by {validation['run']}" if "run" in validation else ""),
                 *self._searched(),
                 f"seconds      {seconds['load']:.2f} to load, {searched}{seconds['train']:.2f} to train, "
                 f"{seconds['export']:.2f} to export and check",
@@ -105,6 +99,7 @@ class Plan:
     earlier: the `config.json` that is gone on with or repeated, or None; its data must be found again.
     search: what a search for the settings is told (`trials`, `epochs` of each, `fixed` settings, the `settings` that it
         begins with), or None.
+    taken: what a training on all digits takes over from one on a part of them, or None.
     """
 
     settings: Settings
@@ -113,6 +108,7 @@ class Plan:
     threads: int | None
     earlier: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
+    taken: Taken | None = None
 
 
 def train(
@@ -125,6 +121,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     from_config: str | os.PathLike[str] | None = None,
+    all_of: str | os.PathLike[str] | None = None,
     search: int | None = None,
     search_epochs: float | None = None,
     threads: int | None = None,
@@ -145,6 +142,8 @@ def train(
     extra: more labelled digits to train on. None of them is held out, and those that are held out already are left out.
     resume: go on with the interrupted run in `output`, with its own settings and threads.
     from_config: repeat the run that wrote this `config.json`; `changes` may still be made.
+    all_of: train on all digits of this finished run, those that it held out among them, with its settings; temperature
+        and thresholds are taken from it, and so is what is said of the digits held out. `seed` and `device` may change.
     search: choose settings by so many trials on the digits held out, then train with the best; `changes` are left as
         they are. With `resume`, trials in total.
     search_epochs: of each trial; those of the training, at most SEARCH_EPOCHS, unless given.
@@ -154,11 +153,16 @@ def train(
 
     Raises InputError for unusable data or settings, OutputError where the folder cannot be written.
     """
-    if resume and from_config is not None:
-        raise InputError("--resume", "cannot be used with --from-config", mend="use one of them")
+    earlier = [
+        name
+        for name, given in (("--resume", resume), ("--from-config", from_config), ("--all-of", all_of))
+        if given not in (None, False)
+    ]
+    if len(earlier) > 1:
+        raise InputError(earlier[0], f"cannot be used with {earlier[1]}", mend="use one of them")
     if search is not None:
-        if from_config is not None:
-            raise InputError("--search", "cannot be used with --from-config", mend="use one of them")
+        if earlier and not resume:
+            raise InputError("--search", f"cannot be used with {earlier[0]}", mend="use one of them")
         if isinstance(search, bool) or not isinstance(search, int) or search < 1:
             raise InputError("--search", "not a number of trials", expected="1 or more", found=str(search))
     if search_epochs is not None:
@@ -167,15 +171,24 @@ def train(
             raise InputError("--search-epochs", "is for a new search", mend=mend)
         if not 0.01 <= search_epochs <= 10_000:
             raise InputError("--search-epochs", "out of range", expected="0.01 to 10000", found=f"{search_epochs:g}")
-    if resume or from_config is not None:
+    if earlier:
         if net is not None or target is not None:
             found = "--net" if net is not None else "--target"
             raise InputError(found, "is what the earlier run says", mend="leave it out, or start a new run")
         if resume and (changes.keys() - {"device"} or extra):
             found = ", ".join([*changes, *(["extra"] if extra else [])])
             raise InputError("--resume", "goes on with the run's own settings", found=found)
-        file = Path(from_config) if from_config is not None else run.config_to_resume(output)
+        if all_of is not None:
+            file = Path(all_of) / run.CONFIG
+        else:
+            file = Path(from_config) if from_config is not None else run.config_to_resume(output)
         plan = _earlier(file, source, extra, threads, resume)
+        if all_of is not None:
+            plan = replace(plan, taken=run.taken_from(Path(all_of)))
+        if plan.taken and (changes.keys() - {"device", "seed"} or extra):
+            # What it takes over belongs to these settings and these digits.
+            found = ", ".join([*changes, *(["extra"] if extra else [])])
+            raise InputError(earlier[0], "trains as that run says", expected="another seed at most", found=found)
         if not resume and {"validation", "split_seed"} & set(changes):
             plan = replace(plan, earlier=None)  # another split on purpose: its parts cannot be those of the earlier run
         plan = replace(plan, settings=settings_for(**plan.settings.as_dict() | changes))
@@ -205,6 +218,7 @@ def _earlier(file: Path, source: Source | None, extra: Sequence[Source], threads
         # To repeat with other digits on purpose is a new run with the same settings; the same names must mean the same
         # digits, and to go on is to go on with the same.
         config if resume or (source is None and not extra) else None,
+        taken=Taken(**config["all_of"]) if "all_of" in config else None,
     )
 
 
@@ -234,28 +248,32 @@ def _train(
     training = Training(zoo.build(settings), kept, held, settings)
     look = _searcher(plan, kept, held, say)
     sources = [_recorded(source) for source in (plan.source, *plan.extra)]
+    write_config = partial(
+        run.write_config, source=sources[0], extra=sources[1:], train=kept, validation=held,
+        search=plan.search, taken=plan.taken,
+    )  # fmt: skip
     if resume:
         assert output is not None
         folder = output
         if plan.search and plan.earlier and plan.search != plan.earlier["search"]:
-            run.write_config(folder, settings, sources[0], sources[1:], kept, held, search=plan.search)
+            write_config(folder, settings)
     else:
         folder = run.new_folder(output, settings, force=force)
-        run.write_config(folder, settings, sources[0], sources[1:], kept, held, search=plan.search)
+        write_config(folder, settings)
     found = look(folder) if look else None
     if found:
         settings = found.settings
         if settings != plan.settings:
             # Whatever is there was trained with other settings.
             run.remove_training(folder)
-            run.write_config(folder, settings, sources[0], sources[1:], kept, held, search=plan.search)
+            write_config(folder, settings)
         plan = replace(plan, settings=settings)
         training = Training(zoo.build(settings), kept, held, settings)
     searched = time.perf_counter()
     state = run.load_state(folder) if resume else None
     if state:
         training.restore(state)
-    say(f"{folder}: {settings.net}, {settings.epochs:.3g} epochs of {len(kept):,} digits; {len(held):,} held out")
+    say(f"{folder}: {settings.net}, {settings.epochs:.3g} epochs of {len(kept):,} digits; {len(held or ()):,} held out")
     if state:
         say(f"going on after epoch {state.history[-1].epoch:g}")
     try:
@@ -265,7 +283,7 @@ def _train(
         raise
     trained = time.perf_counter()
 
-    metrics = _finish(training, folder, kept, held, plan, say)
+    metrics = finish(training, folder, kept, held, sources=(plan.source, *plan.extra), taken=plan.taken, say=say)
     if found and plan.search:
         metrics["search"] = {"trials": found.trials, "best": found.best, "epochs": plan.search["epochs"]}
     metrics["seconds"] = {
@@ -282,10 +300,12 @@ def _train(
     return Run(folder, folder / MODEL_FILE, settings, metrics)
 
 
-def _searcher(plan: Plan, kept: Digits, held: Digits, say: Callable[[str], None]) -> Callable[[Path], Found] | None:
+def _searcher(
+    plan: Plan, kept: Digits, held: Digits | None, say: Callable[[str], None]
+) -> Callable[[Path], Found] | None:
     """What searches the settings, given the run folder; None where there is nothing to search."""
     told = plan.search
-    if told is None:
+    if told is None or held is None:
         return None
     from .search import search, space_of  # whose library takes as long to load as a small training
 
@@ -307,13 +327,18 @@ def _searcher(plan: Plan, kept: Digits, held: Digits, say: Callable[[str], None]
     return look
 
 
-def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
-    """The training digits and the held-out ones; of `extra`, those whose pixels are held out are left out."""
+def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits | None]:
+    """The training digits and the held-out ones; of `extra`, those whose pixels are held out are left out.
+
+    Where all digits are trained on, nothing is held out.
+    """
     digits = load_digits(plan.source, part="train")
     digits.need_labels("train on")
     if len(digits) < 2:
         raise InputError(digits.source, "too few digits", expected="at least 2", found=str(len(digits)))
-    kept, held = digits.split(plan.settings.held_out_of(len(digits)), seed=plan.settings.split_seed)
+    settings = plan.settings
+    count, blocks = settings.held_out_of(len(digits)), settings.split == "blocks"
+    kept, held = digits.split(count, seed=settings.split_seed, blocks=blocks)
     for source in plan.extra:
         added = load_digits(source, part="train")
         added.need_labels("train on")
@@ -326,10 +351,13 @@ def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits]:
             added = added.take(~known)
         kept = join([kept, added], f"{kept.source} and {added.source}")
     for part, some in (("train", kept), ("validation", held)):
-        recorded = plan.earlier and plan.earlier["data"][part]["sha256"]
+        told = plan.taken.data if plan.taken else plan.earlier and plan.earlier["data"]
+        recorded = told and told[part]["sha256"]
         if recorded and recorded != data_hash(some):
             mend = "give the same files, or start a new run"
             raise InputError(digits.source, "not the data that the run began with", mend=mend)
+    if plan.taken:
+        return join([kept, held], digits.source), None
     return kept, held
 
 
@@ -353,150 +381,13 @@ def _fit(
             if stop_after is not None and row.seconds * (1 + 1 / len(training.history)) > stop_after:
                 training.steps = min(training.steps, len(training.history) * training.batches)
             bar.clear()
+            held = f"; held out {row.validation_loss:.4f}, {row.validation_accuracy:.2%}"
             say(
                 f"epoch {row.epoch:.3g}/{training.steps / training.batches:.3g}: loss {row.train_loss:.4f}, "
-                f"{row.train_accuracy:.2%} right; held out {row.validation_loss:.4f}, {row.validation_accuracy:.2%}"
+                f"{row.train_accuracy:.2%} right{held if training.validation else ''}"
             )
 
         training.run(on_epoch=on_epoch, on_step=on_step if progress else None)
-
-
-def _finish(
-    training: Training, folder: Path, kept: Digits, held: Digits, plan: Plan, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Calibrate, write the model, check the file against the network, and measure the file."""
-    settings, labels = training.settings, held.need_labels("validate")
-    network = training.network.to("cpu").float().eval()
-    logits = training.held_out_logits().numpy().astype(np.float64)
-    if not np.isfinite(logits).all():
-        mend = f"lower it, for instance to {settings.learning_rate / 10:g}"
-        raise InputError(
-            "setting learning_rate", "the training diverged", found=f"{settings.learning_rate:g}", mend=mend
-        )
-    features = prototypes = None
-    if settings.non_digits:
-        known = join([kept.sample(TRAIN_SAMPLE), *training.drawn], "known digits")
-        prototypes = find_prototypes(_look(network, known)[1], known.need_labels("train on"), seed=settings.seed)
-        features = _look(network, held)[1]
-    second = _look(network, held, thicker=True) if settings.second_look else None
-    calibration = calibrate(logits, labels, features, prototypes, second=second)
-    licence, metadata = _metadata(
-        training, plan, calibration, float((logits[:, :CLASSES].argmax(1) == labels).mean()), len(labels)
-    )
-    with write_whole(folder / MODEL_FILE) as file:
-        file.write_bytes(export.to_onnx(network, calibration, metadata))
-        _check_parity(network, calibration, load_model(file), held.sample(PARITY_SAMPLE))
-    hashes = pixel_hashes(kept.images)
-    with write_whole(folder / HASHES_FILE) as file, file.open("wb") as stream:
-        np.save(stream, hashes)
-    twice = int(overlap(held.images, hashes).sum())
-    if twice:
-        say(
-            f"warning: {twice:,} of the {len(held):,} digits held out are, pixel for pixel, also among those trained on"
-        )
-
-    model = load_model(folder)
-    said, sample = model.predict(held.images), kept.sample(TRAIN_SAMPLE)
-    seen, sample_labels = model.predict(sample.images), sample.need_labels("measure")
-    refused, last = model.refused(said), training.history[-1]
-    return {
-        "name": settings.net,
-        "parameters": zoo.count_parameters(network),
-        "validation": {
-            "n": len(held),
-            "errors": int((said.labels != labels).sum()),
-            "accuracy": accuracy(labels, said.labels),
-            "loss": _finite(negative_log_likelihood(said.probabilities, labels)),
-            "refused": None if refused is None else float(refused.mean()),
-            "also_trained_on": twice,
-        },
-        "train": {
-            "of": len(kept),
-            "n": len(sample),
-            "accuracy": accuracy(sample_labels, seen.labels),
-            "loss": _finite(negative_log_likelihood(seen.probabilities, sample_labels)),
-            "last_epoch_accuracy": last.train_accuracy,
-            "last_epoch_loss": _finite(last.train_loss),
-        },
-        "temperature": calibration.temperature,
-        "novelty_threshold": NOVELTY_THRESHOLD,
-        "confidence_threshold": calibration.least_confidence,
-        "data_licence": licence,
-        "epochs": last.epoch,
-        "precision": str(training.precision).removeprefix("torch."),
-        "device": training.device.type,
-    }
-
-
-def _metadata(
-    training: Training, plan: Plan, calibration: Calibration, validation_accuracy: float, validation_n: int
-) -> tuple[str, dict[str, str]]:
-    """The licence of the data, and what the model file says of itself: no paths, no dates, no durations."""
-    sources = (plan.source, *plan.extra)
-    licences = [MNIST_LICENCE] if any(embedded_parts(source) for source in sources) else []
-    licences += ["that of its owner"] if any(not embedded_parts(source) for source in sources) else []
-    licence = " and ".join(licences)
-    metadata = {
-        "format": FORMAT,
-        "net": training.settings.net,
-        "labels": ",".join(str(label) for label in range(CLASSES)),
-        "preparation": PREPARATION,
-        "novelty_threshold": f"{NOVELTY_THRESHOLD:g}",
-        "confidence_threshold": f"{calibration.least_confidence:.6g}",
-        "temperature": f"{calibration.temperature:.6g}",
-        "validation_accuracy": f"{validation_accuracy:.6g}",
-        "validation_n": str(validation_n),
-        "data_licence": licence,
-    }
-    if not plan.extra and embedded_parts(plan.source):
-        metadata["trained_on"] = "mnist:train"
-    if training.settings.augmentation == "conditions":
-        metadata["augmentation_families"] = ",".join(FAMILIES)
-    return licence, metadata
-
-
-def _look(network: torch.nn.Sequential, digits: Digits, *, thicker: bool = False) -> Look:
-    """What the network says of digits, as they are or with strokes a pixel thicker each way."""
-    logits, features = [], []
-    with torch.inference_mode():
-        for part in np.array_split(digits.images, max(1, len(digits) // EVALUATION_BATCH)):
-            images = torch.from_numpy(part).unsqueeze(1).float() / 255
-            if thicker:
-                images = torch.nn.functional.max_pool2d(images, 3, stride=1, padding=1)
-            features.append(network[:-1](images))
-            logits.append(network[-1](features[-1]))
-    return torch.cat(logits).double().numpy(), torch.cat(features).numpy()
-
-
-def _check_parity(network: torch.nn.Sequential, calibration: Calibration, model: Model, digits: Digits) -> None:
-    """ModelError unless the file says of `digits` what the network says."""
-    said = model.predict(digits.images, features=True)
-    logits, features = _look(network, digits)
-    seen = logits[:, :CLASSES]
-    if calibration.second_look:
-        seen = calibration.after_second_look((logits, features), _look(network, digits, thicker=True))
-    longest = max(float(np.abs(features).max()), 1.0)
-    expected = {
-        "probabilities": torch.softmax(torch.from_numpy(seen) / calibration.temperature, 1).numpy(),
-        "novelty": calibration.novelty(logits, features),
-        "features": features / longest,
-    }
-    found = {
-        "probabilities": said.probabilities,
-        "novelty": said.novelty,
-        "features": said.features / longest if said.features is not None else None,
-    }
-    for name, values in expected.items():
-        difference = float(np.abs(values - found[name]).max())
-        if not difference <= export.PARITY:
-            say = f"{name} that differ by {difference:.2g}"
-            what = "does not say what the network says"
-            raise ModelError(MODEL_FILE, what, expected=f"at most {export.PARITY:g}", found=say)
-
-
-def _finite(value: float) -> float | None:
-    """A loss as JSON can hold it: infinite, where a label was given no probability at all, is null."""
-    return value if np.isfinite(value) else None
 
 
 def _name(source: Source) -> str:
