@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .lab.explore.explore import explore as explore
     from .nets.classifier import DigitClassifier as DigitClassifier
     from .nets.convert import export as export
+    from .nets.ensemble import ensemble as ensemble
     from .nets.train import train as train
     from .reader.model import Model as Model
     from .reader.model import load_model as load_model
@@ -52,6 +53,7 @@ _HOME = {
     "evaluate": "lab.evaluate",
     "explain": "lab.explain",
     "explore": "lab.explore.explore",
+    "ensemble": "nets.ensemble",
     "export": "nets.convert",
     "load_digits": "digits.formats",
     "load_model": "reader.model",

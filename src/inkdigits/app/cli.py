@@ -23,7 +23,7 @@ from click.shell_completion import get_completion_class
 
 from .. import __version__
 from ..errors import InkdigitsError, InputError
-from .lab import ablate, compare, evaluate, explain, explore, export, train
+from .lab import ablate, compare, ensemble, evaluate, explain, explore, export, train
 from .options import FILE, SOURCE, fail, say, shared, to_json
 from .serve_verb import serve
 
@@ -216,7 +216,7 @@ def completion(shell: str) -> None:
     click.echo(maker(cli, {}, "inkdigits", "_INKDIGITS_COMPLETE").source())
 
 
-for verb in (explore, compare, ablate, train, evaluate, explain, export, serve):
+for verb in (explore, compare, ablate, train, evaluate, explain, ensemble, export, serve):
     cli.add_command(verb)
 
 
