@@ -38,15 +38,20 @@ def write_crlf(digits: Digits, file: Path) -> None:
         text.writelines(",".join(map(str, row)) + "\r\n" for row in rows.tolist())
 
 
+def halves_of_kaggle() -> tuple[Digits, Digits]:
+    """All 70,000 digits of MNIST in a fixed random order: the first 42,000, to train on, and the other 28,000."""
+    every = load_digits("mnist")
+    order = np.random.default_rng(ORDER_SEED).permutation(len(every))
+    return every.take(order[:42_000]), every.take(order[42_000:])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     folder = WORK / "kaggle"
     folder.mkdir(parents=True, exist_ok=True)
-    every = load_digits("mnist")
-    order = np.random.default_rng(ORDER_SEED).permutation(len(every))
-    train, test = every.take(order[:42_000]), every.take(order[42_000:])
+    train, test = halves_of_kaggle()
     write_crlf(train, folder / "train.csv")
     write_crlf(Digits(test.images), folder / "test.csv")
 

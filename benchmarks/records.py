@@ -1,0 +1,134 @@
+"""The records: networks trained on all 60,000 digits, seed by seed, measured on the 10,000 test digits.
+
+    $ .venv/bin/python benchmarks/records.py best [--seeds 0 1 2 3 4] [--threads N] [--device cpu]
+    $ .venv/bin/python benchmarks/records.py tiny least bulk
+    $ .venv/bin/python benchmarks/records.py best-kaggle      # on 42,000 of all 70,000 digits, measured on the others
+
+A network is first trained on a part, with the digits that are held out for its temperature and thresholds; settings
+were chosen there and nowhere else. Then the same training on all digits, once for each seed, none left out. A seed's
+row is written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not
+made again, and an interrupted training goes on. Two such processes with other seeds and `--threads 1` each may run
+side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from common import INKDIGITS, RESULTS, WORK, commit, machine, write_result
+from kaggle import halves_of_kaggle
+
+from inkdigits.digits.dataset import Digits
+from inkdigits.digits.formats import load_digits, save_digits
+from inkdigits.lab.evaluate import evaluate
+from inkdigits.nets.catalogue import settings_for
+
+RUNS = WORK / "records"
+# name of a record: its network and what is other than the network's own settings.
+RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "best": ("best", {}),
+    "tiny": ("tiny", {}),
+    "least": ("least", {}),
+    "bulk": ("bulk", {}),
+    "best-kaggle": ("best", {}),
+}
+KAGGLE = "-kaggle"  # ending of a record that is trained on 42,000 digits
+
+
+def train(folder: Path, words: list[str], threads: int | None, device: str) -> dict[str, Any]:
+    """The metrics of the run in `folder`, which is trained, or gone on with, where it is not finished."""
+    if not (folder / "metrics.json").exists():
+        if (folder / "checkpoint").exists():
+            words = ["--resume"]
+        elif folder.exists():
+            words = [*words, "--force"]
+        more = ["--threads", str(threads)] if threads else []
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([*INKDIGITS, "train", *words, "-o", str(folder), "--device", device, *more], check=True)
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def measured(folder: Path, source: Digits, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The row of a seed."""
+    found = evaluate(folder, source).as_dict()
+    return {
+        "seed": json.loads((folder / "config.json").read_text())["settings"]["seed"],
+        "n": found["n"],
+        "errors": found["errors"],
+        "accuracy": found["accuracy"],
+        "without_contested": found["without_contested"],
+        "halves": found["halves"],
+        "negative_log_likelihood": found["negative_log_likelihood"],
+        "refused": found["refusal"]["rate"],
+        "wrong": found["wrong"],
+        "train": metrics["train"],
+        "training_seconds": round(metrics["seconds"]["train"], 1),
+        "machine": machine(),
+        "commit": commit(),
+    }
+
+
+def write(name: str, net: str, part: dict[str, Any], settings: dict[str, Any], made: dict[str, Any]) -> None:
+    """Add a row. The file is read again first: another process may have added rows meanwhile."""
+    file = RESULTS / "records" / f"{name}.json"
+    earlier = json.loads(file.read_text()) if file.exists() else {}
+    rows = earlier.get("seeds", []) if earlier.get("settings") == settings else []
+    rows = sorted([row for row in rows if row["seed"] != made["seed"]] + [made], key=lambda row: row["seed"])
+    accuracies = [row["accuracy"] for row in rows]
+    result = {
+        "command": f"python benchmarks/records.py {name}",
+        "net": net,
+        "parameters": part["parameters"],
+        "settings": settings,
+        "validation": part["validation"],
+        "mean": statistics.fmean(accuracies),
+        "sd": statistics.stdev(accuracies) if len(rows) > 1 else 0.0,
+        "seeds": rows,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    print(write_result(f"records/{name}", result), f"{len(rows)} seeds, mean {result['mean']:.4%}", flush=True)
+
+
+def done(name: str, settings: dict[str, Any], seed: int) -> bool:
+    file = RESULTS / "records" / f"{name}.json"
+    if not file.exists():
+        return False
+    found = json.loads(file.read_text())
+    return found["settings"] == settings and any(row["seed"] == seed for row in found["seeds"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="+", choices=RECORDS, metavar="NAME", help=", ".join(RECORDS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        net, changes = RECORDS[name]
+        source, test = "mnist", load_digits("mnist:test")
+        if name.endswith(KAGGLE):
+            RUNS.mkdir(parents=True, exist_ok=True)
+            kept, test = halves_of_kaggle()
+            source = str(RUNS / "kaggle-train.npz")
+            save_digits(kept, source)
+        settings = settings_for(net, **changes).as_dict() | {"seed": None}
+        words = [f"--set={key}={value}" for key, value in changes.items()]
+        folder = RUNS / f"{name}-part"
+        part = train(folder, [source, "--net", net, *words], arguments.threads, arguments.device)
+        for seed in arguments.seeds:
+            if done(name, settings, seed):
+                continue
+            run = RUNS / f"{name}-{seed}"
+            words = ["--all-of", str(folder), "--seed", str(seed)]
+            metrics = train(run, words, arguments.threads, arguments.device)
+            write(name, net, part, settings, measured(run, test, metrics))
+
+
+if __name__ == "__main__":
+    main()
