@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
+import refresh
 
 from inkdigits.app.cli import cli
 
@@ -17,24 +16,14 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.fixture(scope="module")
-def refresh() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_table_is_the_one_that_its_result_file_makes(page: Path, refresh: ModuleType) -> None:
+def test_every_table_is_the_one_that_its_result_file_makes(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert refresh.filled(text, None) == text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_block_is_left_empty(page: Path, refresh: ModuleType) -> None:
+def test_no_block_is_left_empty(page: Path) -> None:
     for block in refresh.BLOCK.finditer(page.read_text(encoding="utf-8")):
         assert len(block.group().splitlines()) > 2, block.group()
 

@@ -1,0 +1,192 @@
+"""Images a second of one core and of all: the same networks in ours, ONNX Runtime, OpenVINO, PyTorch and Keras.
+
+    $ .venv/bin/python benchmarks/throughput.py [--nets bulk fast] [--rounds 7] [--no-keras]
+
+Each engine is a process of its own, held to one core (or to all), with the 10,000 test digits in memory; they answer
+one round each in turn, and what counts is the median. Each is tried with batches of 128 and of 1,000 and the better one
+stands. Labels are compared with ours. Then `inkdigits predict` as a command on files of 70,000 and of 350,000 digits:
+what it takes for a further digit. Written to benchmarks/results/records/throughput.json. Needs a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import INKDIGITS, WORK, commit, machine, timed, write_result
+from peers import VENV, make_peers
+
+from inkdigits.digits.formats import load_digits
+from inkdigits.nets import zoo
+from inkdigits.nets.catalogue import settings_for
+from inkdigits.reader.model import load_model
+
+FOLDER = WORK / "throughput"
+BATCHES = (128, 1_000)
+# name: how it is trained where no run of it is there yet.
+NETS = {
+    "bulk": ["--net", "bulk"],
+    "fast": ["--target", "99.3"],
+}
+
+
+class Process:
+    """An engine that has been started and answers rounds."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.seconds: list[float] = []
+        self.ready = self._said()
+
+    def _said(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        # What a library says on stdout is passed over.
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+        raise RuntimeError(f"{' '.join(map(str, self.process.args))} ended")  # type: ignore[arg-type]
+
+    def round(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        self.seconds.append(self._said()["seconds"])
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def layers_of(folder: Path, file: Path) -> None:
+    """The shapes of a run's layers, for Keras."""
+    settings = settings_for(**json.loads((folder / "config.json").read_text())["settings"])
+    told = []
+    for layer in zoo.build(settings):
+        kind = type(layer).__name__
+        if kind in ("Conv2d", "Whitening"):
+            shape = {"side": layer.kernel_size[0], "stride": layer.stride[0], "padding": layer.padding[0]}
+            told.append({"kind": "conv", "outputs": layer.out_channels, "bias": layer.bias is not None, **shape})
+        elif kind == "Linear":
+            told.append({"kind": "linear", "outputs": layer.out_features})
+        elif kind in ("MaxPool2d", "AvgPool2d"):
+            told.append({"kind": kind[:3].lower().replace("avg", "mean"), "side": layer.kernel_size})
+        elif kind != "Dropout":
+            told.append({"kind": {"BatchNorm2d": "norm", "ReLU": "relu", "Flatten": "flatten"}[kind]})
+    file.write_text(json.dumps(told), encoding="ascii")
+
+
+def engines(name: str, folder: Path, images: Path, threads: int, *, keras: bool) -> dict[str, list[str]]:
+    """Commands by the engine's name and batch."""
+    commands = {}
+    eight = FOLDER / f"{name}-int8.onnx"
+    shapes = FOLDER / f"{name}.json"
+    for engine, model in [
+        ("predict", folder), ("predict, 8 bits", eight), ("onnxruntime", folder), ("onnxruntime, 8 bits", eight),
+        ("openvino", folder), ("openvino, 8 bits", eight), ("torch", folder), ("torch.compile", folder),
+    ]:  # fmt: skip
+        for batch in BATCHES if not engine.startswith("predict") else BATCHES[:1]:
+            words = [engine.split(",")[0], str(model), str(images), str(batch), str(threads)]
+            commands[f"{engine}@{batch}"] = [sys.executable, "benchmarks/engines.py", *words]
+    for batch in BATCHES if keras else ():
+        words = [str(shapes), str(images), str(batch), str(threads)]
+        commands[f"keras@{batch}"] = [str(VENV / "bin" / "python"), "benchmarks/peers/keras_predict.py", *words]
+    return commands
+
+
+def measure(name: str, folder: Path, images: Path, threads: int, rounds: int, *, keras: bool) -> dict[str, Any]:
+    started, failed = {}, {}
+    for engine, command in engines(name, folder, images, threads, keras=keras).items():
+        try:
+            started[engine] = Process(command)
+        except RuntimeError as error:
+            failed[engine] = str(error)
+    for _ in range(rounds):
+        for engine in started.values():
+            engine.round()
+    count = len(np.load(images, mmap_mode="r"))
+    ours = started["predict@128"].ready["labels"]
+    found: dict[str, Any] = {}
+    for engine, process in started.items():
+        process.end()
+        rate, (short, batch) = count / statistics.median(process.seconds), engine.split("@")
+        labels = process.ready["labels"]
+        alike = None if labels is None else sum(a == b for a, b in zip(ours, labels, strict=True))
+        if short not in found or rate > found[short]["images_per_second"]:
+            found[short] = {"images_per_second": round(rate), "batch": int(batch), "alike": alike}
+        print(name, threads, engine, round(rate), alike, flush=True)
+    return found | {engine.split("@")[0]: {"failed": why} for engine, why in failed.items()}
+
+
+def command_rate(folder: Path, counts: tuple[int, int], rounds: int) -> dict[str, Any]:
+    """`inkdigits predict` on two files of random MNIST digits: what a further digit takes."""
+    every, files = load_digits("mnist"), []
+    rng = np.random.default_rng(0)
+    for count in counts:
+        files.append(FOLDER / f"{count}.npz")
+        np.savez(files[-1], images=every.images[rng.integers(len(every), size=count)])
+    seconds: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for file, taken in zip(files, seconds, strict=True):
+            taken.append(timed([*INKDIGITS, "predict", file, "-m", folder, "-o", FOLDER / "out.csv"])[0])
+    few, many = (statistics.median(taken) for taken in seconds)
+    for file in files:
+        file.unlink()
+    return {
+        "digits": counts,
+        "seconds": [round(few, 2), round(many, 2)],
+        "images_per_second": round((counts[1] - counts[0]) / (many - few)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nets", nargs="+", default=list(NETS), choices=NETS)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-keras", dest="keras", action="store_false")
+    arguments = parser.parse_args()
+    if arguments.keras:
+        make_peers()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    test, images = load_digits("mnist:test"), FOLDER / "images.npy"
+    np.save(images, test.images)
+    result: dict[str, Any] = {
+        "command": "python benchmarks/throughput.py",
+        "machine": machine(),
+        "commit": commit(),
+        "nets": {},
+    }
+    for name in arguments.nets:
+        folder = FOLDER / name
+        if not (folder / "metrics.json").exists():
+            subprocess.run([*INKDIGITS, "train", "mnist", *NETS[name], "-o", str(folder), "--force"], check=True)
+        eight = FOLDER / f"{name}-int8.onnx"
+        # Whatever it then gets right is measured here.
+        subprocess.run(
+            [*INKDIGITS, "export", str(folder), "--to", "onnx-int8", "-o", str(eight), "--force"], check=True
+        )
+        layers_of(folder, FOLDER / f"{name}.json")
+        errors = {
+            kind: int((load_model(file).predict(test.images).labels != test.labels).sum())
+            for kind, file in (("32 bits", folder), ("8 bits", eight))
+        }
+        result["nets"][name] = {
+            "parameters": json.loads((folder / "metrics.json").read_text())["parameters"],
+            "errors": errors,
+            "one_core": measure(name, folder, images, 1, arguments.rounds, keras=arguments.keras),
+            "all_cores": measure(name, folder, images, os.cpu_count() or 1, arguments.rounds, keras=arguments.keras),
+            "command": command_rate(folder, (70_000, 350_000), 3),
+        }
+        print(write_result("records/throughput", result))
+
+
+if __name__ == "__main__":
+    main()
