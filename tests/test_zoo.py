@@ -12,7 +12,7 @@ from torch import nn
 from inkdigits.digits.dataset import Digits
 from inkdigits.errors import InputError
 from inkdigits.nets.catalogue import NETWORKS, settings_for
-from inkdigits.nets.zoo import CONVOLUTIONAL, DENSE, Whitening, build, count_parameters
+from inkdigits.nets.zoo import CONVOLUTIONAL, DENSE, WIDE, Whitening, build, count_parameters
 
 # As Keras counts, which includes batch norm's two running statistics a channel; systems A and B print these.
 KERAS_PARAMETERS = {
@@ -59,6 +59,19 @@ def test_the_readers_network_has_its_parameters() -> None:
     assert count_parameters(build(settings)) == kernels + 2 * sum(channels) + (128 * 9 + 1) * 11 == 273_267
 
 
+@pytest.mark.parametrize(("width", "count"), [(8, 4_818), (3, 686)])
+def test_tiny_is_tiny(width: int, count: int) -> None:
+    channels = [1, width, width, width * 3 // 2, width * 3 // 2, width * 2]
+    kernels = 9 * sum(inputs * outputs for inputs, outputs in pairwise(channels))
+    network = build(settings_for("tiny", width=width))
+    assert count_parameters(network) == kernels + 2 * sum(channels[1:]) + 10 * channels[-1] + 10 == count
+
+
+@pytest.mark.parametrize(("net", "bytes_of_32_bits"), [("best", 2_000_000), ("bulk", 200_000)])
+def test_the_other_shipped_networks_are_small(net: str, bytes_of_32_bits: int) -> None:
+    assert count_parameters(build(settings_for(net))) * 4 < bytes_of_32_bits
+
+
 def test_the_computed_layer_whitens_what_it_looks_at(few: Digits) -> None:
     images = torch.from_numpy(few.images.copy()).unsqueeze(1).float() / 255
     layer = Whitening(16, 5)
@@ -82,7 +95,7 @@ def test_every_name_builds_a_network_of_ten_logits_and_one_for_what_is_no_digit(
 
 
 def test_catalogue_and_zoo_know_the_same_names() -> None:
-    assert sorted(["fast", "reader", *CONVOLUTIONAL, *DENSE]) == sorted(NETWORKS)
+    assert sorted(["fast", *WIDE, *CONVOLUTIONAL, *DENSE]) == sorted(NETWORKS)
 
 
 def test_the_seed_decides_the_weights() -> None:

@@ -86,7 +86,7 @@ def space_of(settings: Settings, fixed: Sequence[str] = ()) -> Space:
         "weight_decay": _with(decays, settings.weight_decay),
         "label_smoothing": _with(SMOOTHINGS, settings.label_smoothing),
     }
-    if settings.net in ("fast", "reader"):
+    if settings.net == "fast" or settings.net in zoo.WIDE:
         space["width"] = tuple(sorted({max(2, round(settings.width * factor)) for factor in WIDTHS} | {settings.width}))
     if any(isinstance(layer, nn.Dropout) for layer in zoo.build(replace(settings, dropout=None))):
         space["dropout"] = DROPOUTS if settings.dropout in DROPOUTS else (settings.dropout, *DROPOUTS)

@@ -224,19 +224,39 @@ def fast(width: int, stem: str) -> list[nn.Module]:
 
 def reader(width: int) -> list[nn.Module]:
     """Ours, for handwriting as it comes: wider and deeper than `fast`, with the borders of the image in view."""
-
-    def layer(inputs: int, outputs: int, *, same: bool = False) -> list[nn.Module]:
-        convolution = nn.Conv2d(inputs, outputs, 3, padding=1 if same else 0, bias=False)
-        return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
-
     return [
         nn.Conv2d(1, width // 2, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(width // 2),
         nn.ReLU(inplace=True),
-        *layer(width // 2, width), nn.Conv2d(width, width * 4 // 3, 3, bias=False), nn.MaxPool2d(2),
+        *_layer(width // 2, width), nn.Conv2d(width, width * 4 // 3, 3, bias=False), nn.MaxPool2d(2),
         nn.BatchNorm2d(width * 4 // 3), nn.ReLU(inplace=True),
-        *layer(width * 4 // 3, width * 8 // 3, same=True), *layer(width * 8 // 3, width * 8 // 3),
+        *_layer(width * 4 // 3, width * 8 // 3, padding=1), *_layer(width * 8 // 3, width * 8 // 3),
         nn.Flatten(), nn.Dropout(0.2), nn.Linear(width * 8 // 3 * 3 * 3, 10),
     ]  # fmt: skip
+
+
+def tiny(width: int) -> list[nn.Module]:
+    """Ours, of few parameters: the image is looked at in full before it is made smaller, and the end is a mean."""
+    wide, widest = width * 3 // 2, width * 2
+    return [
+        *_layer(1, width), *_layer(width, width), nn.MaxPool2d(2),
+        *_layer(width, wide), *_layer(wide, wide), nn.MaxPool2d(2),
+        *_layer(wide, widest), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(widest, 10),
+    ]  # fmt: skip
+
+
+def bulk(width: int) -> list[nn.Module]:
+    """Ours, for millions of digits: strides leave little to multiply, and nothing is computed only to be pooled."""
+    return [
+        *_layer(1, width, 5, stride=2), *_layer(width, 3 * width, stride=2), *_layer(3 * width, 6 * width),
+        nn.Flatten(), nn.Linear(6 * width * 3 * 3, 10),
+    ]  # fmt: skip
+
+
+def _layer(inputs: int, outputs: int, side: int = 3, *, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+    """A convolution, batch norm and ReLU."""
+    convolution = nn.Conv2d(inputs, outputs, side, stride=stride, padding=padding, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 CONVOLUTIONAL: dict[str, Callable[[], list[nn.Module]]] = {
@@ -248,6 +268,7 @@ CONVOLUTIONAL: dict[str, Callable[[], list[nn.Module]]] = {
     "a-conv5": a_conv5,
     "a-conv7": a_conv7,
 }
+WIDE: dict[str, Callable[[int], list[nn.Module]]] = {"reader": reader, "best": reader, "tiny": tiny, "bulk": bulk}
 DENSE: dict[str, Callable[[int], list[nn.Module]]] = {
     "softmax": softmax,
     "a-softmax-sgd-1000": softmax,
@@ -285,8 +306,8 @@ def build(settings: Settings, *, inputs: int = PIXELS, classes: int = CLASSES) -
     torch.manual_seed(settings.seed)
     if settings.net == "fast":
         layers = fast(settings.width, settings.stem)
-    elif settings.net == "reader":
-        layers = reader(settings.width)
+    elif settings.net in WIDE:
+        layers = WIDE[settings.net](settings.width)
     else:
         layers = DENSE[settings.net](inputs) if settings.net in DENSE else CONVOLUTIONAL[settings.net]()
     outputs = classes + bool(settings.non_digits)
