@@ -55,6 +55,7 @@ def torch(folder: Path, batch: int, threads: int, *, compiled: bool = False) -> 
     import torch as pytorch
 
     from inkdigits.nets import run, zoo
+    from inkdigits.nets.fit import Averaged
     from inkdigits.nets.views import with_views
 
     pytorch.set_num_threads(threads)
@@ -63,9 +64,11 @@ def torch(folder: Path, batch: int, threads: int, *, compiled: bool = False) -> 
     assert state is not None
     for name, value in network.state_dict().items():
         value.copy_(pytorch.from_numpy(state.arrays[f"network/{name}"]))
-    floating = [value for value in network.state_dict().values() if value.is_floating_point()]
-    for number, value in enumerate(floating if settings.averaging else []):
-        value.copy_(pytorch.from_numpy(state.arrays[f"average/{number}"]))
+    if settings.averaging:
+        average = Averaged(network, settings.averaging)
+        for number, value in enumerate(average.mean):
+            value.copy_(pytorch.from_numpy(state.arrays[f"average/{number}"]))
+        average.swap()
     network = with_views(network.eval(), settings.views).to(memory_format=pytorch.channels_last)
     taken = pytorch.compile(network) if compiled else network
 

@@ -33,10 +33,23 @@ RUNS = WORK / "records"
 RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "best": ("best", {}),
     "tiny": ("tiny", {}),
-    "least": ("least", {}),
+    "least": ("tiny", {"width": 3}),
     "bulk": ("bulk", {}),
+    "fast": ("fast", {}),
     "best-kaggle": ("best", {}),
+    # Other shapes, for the ensemble.
+    "best-wide": ("best", {"width": 72}),
+    "best-narrow": ("best", {"width": 36}),
+    "best-deep": ("best", {"depth": 1}),
+    "best-rough": ("best", {"elastic": 1.6, "turn": 18.0, "shear": 0.25}),
+    # For the curve of accuracy against parameters.
+    "tiny-4": ("tiny", {"width": 4}),
+    "tiny-6": ("tiny", {"width": 6}),
+    "tiny-12": ("tiny", {"width": 12}),
+    "tiny-16": ("tiny", {"width": 16}),
+    "tiny-24": ("tiny", {"width": 24}),
 }
+OTHER_SHAPES = ("best-wide", "best-narrow", "best-deep", "best-rough")
 KAGGLE = "-kaggle"  # ending of a record that is trained on 42,000 digits
 
 
