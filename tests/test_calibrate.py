@@ -124,3 +124,11 @@ def test_a_second_look_counts_only_as_far_as_it_shows_something_more_like_a_digi
     assert answer(3.0, -3.0) == 8
     assert answer(3.0, 4.0) == 3
     assert answer(-3.0, -9.0) == 3, "what looks like a digit is not looked at again"
+
+
+def test_what_differs_by_rounding_alone_does_not_decide_on_novelty(rng: np.random.Generator) -> None:
+    """A network that learnt nothing says the same of every digit, but for the last place of its numbers."""
+    logits = np.full((400, 10), 0.1) + rng.normal(0, 1e-7, (400, 10))
+    fitted = calibrate(logits, np.arange(400, dtype=np.uint8) % 10)
+    nothing = np.zeros((400, 0), np.float32)
+    assert np.ptp(fitted.novelty(logits, nothing)) < 1e-4

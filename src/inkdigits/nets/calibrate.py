@@ -24,6 +24,7 @@ DISTANCE_SHARE = 0.5
 # more like a digit: as the logistic function of TWICE times by how much the log-odds of novelty are lower, less MARGIN.
 # It counts from DOUBT on, fully from one above it; one clean digit in ten looks that strange.
 TWICE, MARGIN, DOUBT = 2.0, 1.0, -2.0
+LEAST_SPREAD = 0.01  # of the score; what a network that says the same of everything differs by is rounding
 SHORTEST = 1e-6  # of features: a vector of nothing but zeros has no direction
 
 Floats = NDArray[np.float32]
@@ -102,7 +103,7 @@ def calibrate(
         score = score + weight * away
     centre = float(np.quantile(score, 1 - FALSE_REFUSALS / 2))
     fitted = Calibration(
-        1.0, centre, max(float(score.std()), 1e-6), 0.0, prototypes, weight, second_look=second is not None
+        1.0, centre, max(float(score.std()), LEAST_SPREAD), 0.0, prototypes, weight, second_look=second is not None
     )
     digits = logits[:, :CLASSES]
     if second is not None:
