@@ -24,7 +24,7 @@ from click.shell_completion import get_completion_class
 from .. import __version__
 from ..errors import InkdigitsError, InputError
 from .lab import ablate, compare, ensemble, evaluate, explain, explore, export, train
-from .options import FILE, SOURCE, fail, say, shared, to_json
+from .options import FILE, SOURCE, fail, progress_bar, say, shared, to_json
 from .serve_verb import serve
 
 # What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
@@ -166,17 +166,19 @@ def data(source: str, target: Path | None, quiet: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("source", type=SOURCE)
+@click.argument("sources", type=SOURCE, nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-m", "--model", default="reader", show_default=True, help="Run folder, .onnx file or shipped model.")
-@click.option("-o", "--output", type=FILE, required=True, help="The CSV to write.")
+@click.option("-o", "--output", type=FILE, required=True, help="The CSV or .parquet file to write.")
 @click.option("--details", is_flag=True, help="Also write Confidence, Novelty and Refused.")
+@click.option("--resume", is_flag=True, help="Go on with -o where it was interrupted.")
 @click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
 @shared()
 def predict(
-    source: str,
+    sources: tuple[str, ...],
     model: str,
     output: Path,
     details: bool,
+    resume: bool,
     input_scale: str | None,
     threads: int | None,
     quiet: bool,
@@ -184,17 +186,27 @@ def predict(
 ) -> None:
     """Read every digit of SOURCE and write `ImageId,Label`, ids counting from 1 in the order of the rows.
 
-    The label is always 0…9; --details says which it would refuse. The file is read back and checked.
+    A file may be of any size, and there may be several: they are read in their order, a few thousand digits at a time.
+    The label is always 0…9; --details says which it would refuse. The file is read back and checked. Ctrl-C leaves
+    what --resume goes on with.
 
     \b
     inkdigits predict test.csv -m runs/kaggle -o submission.csv
     inkdigits predict forms.parquet -o answers.csv --details
+    inkdigits predict 'scans/*.csv.gz' -m bulk -o answers.parquet
+    inkdigits predict 'scans/*.csv.gz' -m bulk -o answers.parquet --resume
     """
     from ..reader.predict import predict as run_prediction
 
-    result = run_prediction(
-        source, model=model, output=output, details=details, threads=threads, input_scale=input_scale
-    )
+    with progress_bar(quiet) as watch:
+        try:
+            result = run_prediction(
+                list(sources), model=model, output=output, details=details, resume=resume, threads=threads,
+                input_scale=input_scale, say=say, watch=watch,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            say(f"stopped; the same command with --resume goes on with {output}")
+            raise
     if as_json:
         click.echo(to_json(result.as_dict()))
     for line in result.text().splitlines():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from ..nets.catalogue import NETWORKS
 
+BETWEEN = 0.2  # seconds from one drawing of a progress bar to the next
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -45,6 +48,48 @@ def say(line: str) -> None:
         # Talk that nobody can hear any more must not end the work.
         with suppress(OSError, ValueError, AttributeError):
             click.echo(line, err=True)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Callable[[int, float], None]]:
+    """A line on a terminal's stderr that says how many digits are done, how fast, and how long the rest will take.
+
+    Gives what is to be told how many they are, and which share of all; elsewhere than on a terminal nothing is drawn.
+    """
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda rows, share: None
+        return
+    began, drawn = time.monotonic(), 0.0
+    first: tuple[int, float] | None = None  # where it began to count: after what an earlier command had done
+
+    def watch(rows: int, share: float) -> None:
+        nonlocal drawn, first
+        now = time.monotonic()
+        first = first or (rows, share)
+        if now - drawn < BETWEEN:
+            return
+        drawn = now
+        seconds = now - began
+        line = f"{rows:,} digits, {share:.0%}"
+        if seconds > 1 and share > first[1]:
+            left = seconds * (1 - share) / (share - first[1])
+            line += f", {(rows - first[0]) / seconds:,.0f} a second, {_spoken(left)} left"
+        _draw(line)
+
+    try:
+        yield watch
+    finally:
+        _draw("")
+
+
+def _draw(line: str) -> None:
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def shared(*, threads: bool = True) -> Callable[[Command], Command]:

@@ -9,19 +9,23 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import re
 import struct
+import sys
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, OutputError
 from .dataset import CLASSES, SIDE, Digits, Images, Labels
-from .files import PACKING, check_unpacked, need_file, read_blocks, unreadable, write_whole
+from .files import PACKING, UNPACKED_LIMIT, Watch, check_unpacked, need_file, read_blocks, unreadable, write_whole
 
 IDX_NAME = re.compile(r".*idx(?P<dimensions>[13])-ubyte(\.gz)?", re.IGNORECASE)
 IDX_IMAGES, IDX_LABELS = 0x0803, 0x0801  # magic numbers: unsigned bytes in 3 dimensions, in 1
@@ -33,10 +37,11 @@ PLAIN_KEYS = ("images", "labels")
 _DAMAGED = (OSError, EOFError, MemoryError, SyntaxError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def check_images(images: NDArray[Any], where: object) -> Images:
+def check_images(images: NDArray[Any], where: object, *, before: int = 0) -> Images:
     """Any array of whole numbers 0…255 as digit images uint8 (N, 28, 28); (N, 784) and (N, 28, 28, 1) are taken too.
 
-    Raises InputError if the shape, the type or a pixel is something else.
+    `before` is how many rows came before these, for messages. Raises InputError if the shape, the type or a pixel is
+    something else.
     """
     images = np.asarray(images)
     if images.shape[1:] not in ((SIDE, SIDE), (SIDE * SIDE,), (SIDE, SIDE, 1)):
@@ -55,13 +60,16 @@ def check_images(images: NDArray[Any], where: object) -> Images:
     outside = np.argwhere((images < 0) | (images > 255))
     if len(outside):
         row, down, right = outside[0]
-        place = f"{where}, row {row + 1}, pixel {down * SIDE + right}"
+        place = f"{where}, row {before + row + 1}, pixel {down * SIDE + right}"
         raise InputError(place, "not a pixel", expected="an integer 0…255", found=str(images[row, down, right]))
     return images.astype(np.uint8)
 
 
-def check_labels(labels: NDArray[Any], where: object) -> Labels:
-    """Any array of whole numbers 0…9 as labels uint8 (N,); (N, 1) is taken too. Raises InputError for anything else."""
+def check_labels(labels: NDArray[Any], where: object, *, before: int = 0) -> Labels:
+    """Any array of whole numbers 0…9 as labels uint8 (N,); (N, 1) is taken too. Raises InputError for anything else.
+
+    `before` is how many rows came before these, for messages.
+    """
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -72,7 +80,8 @@ def check_labels(labels: NDArray[Any], where: object) -> Labels:
     outside = np.flatnonzero((labels < 0) | (labels >= CLASSES))
     if len(outside):
         found = str(labels[outside[0]])
-        raise InputError(f"{where}, row {outside[0] + 1}", "not a label", expected="an integer 0…9", found=found)
+        row = f"{where}, row {before + outside[0] + 1}"
+        raise InputError(row, "not a label", expected="an integer 0…9", found=found)
     return labels.astype(np.uint8)
 
 
@@ -82,15 +91,32 @@ def read_idx(path: Path) -> Digits:
     The labels of `x-images-idx3-ubyte` are looked for in `x-labels-idx1-ubyte`, raw or gzip. Raises InputError for a
     wrong magic number, another size than 28×28, a file cut short or too long, and counts that differ.
     """
-    images = _read_idx_array(path, IDX_IMAGES)
+    images, labels = next(idx_parts(path))
+    return Digits(images, labels, str(path))
+
+
+def idx_parts(
+    path: Path, rows: int | None = None, *, watch: Watch | None = None
+) -> Iterator[tuple[Images, Labels | None]]:
+    """The same `rows` at a time, or all at once: images uint8 (n, 28, 28) and labels uint8 (n,) or None.
+
+    `watch` as in `read_blocks`. Raises as `read_idx`, where the mistake is met.
+    """
+    images = _idx_rows(path, IDX_IMAGES, rows, watch)
+    count = next(images)
     beside = next((labels for labels in idx_labels_beside(path) if labels.exists()), None)
     if beside is None:
-        return Digits(images, None, str(path))
-    labels = check_labels(_read_idx_array(beside, IDX_LABELS), beside)
-    if len(labels) != len(images):
-        expected, found = f"{len(images)} labels for the images of {path}", str(len(labels))
+        yield from ((part, None) for part in images)
+        return
+    labels = _idx_rows(beside, IDX_LABELS, rows, watch and Watch())
+    named = next(labels)
+    if named != count:
+        expected, found = f"{count} labels for the images of {path}", str(named)
         raise InputError(beside, "images and labels differ in number", expected=expected, found=found)
-    return Digits(images, labels, str(path))
+    before = 0
+    for part, some in zip(images, labels, strict=True):
+        yield part, check_labels(some, beside, before=before)
+        before += len(part)
 
 
 def idx_labels_beside(path: Path) -> tuple[Path, Path]:
@@ -100,8 +126,9 @@ def idx_labels_beside(path: Path) -> tuple[Path, Path]:
     return path.with_name(name), path.with_name(other)
 
 
-def _read_idx_array(path: Path, magic: int) -> NDArray[np.uint8]:
-    blocks = read_blocks(path)
+def _idx_rows(path: Path, magic: int, rows: int | None, watch: Watch | None) -> Iterator[Any]:
+    """How many items an IDX file says it has, then the items, so many of them at a time."""
+    blocks = read_blocks(path, watch=watch)
     data = bytearray(next(blocks, b""))
     found = int.from_bytes(data[:4], "big")
     kind, header = ("images", 16) if magic == IDX_IMAGES else ("labels", 8)
@@ -112,17 +139,23 @@ def _read_idx_array(path: Path, magic: int) -> NDArray[np.uint8]:
     shape = tuple(int(size) for size in struct.unpack_from(f">{header // 4 - 1}I", data, 4))
     if shape[1:] not in ((), (SIDE, SIDE)):
         raise InputError(path, "not digit images", expected="28×28 pixels", found=f"{shape[1]}×{shape[2]}")
-    size = header + int(np.prod(shape, dtype=np.int64))
-    for block in blocks:
+    yield shape[0]
+    item = int(np.prod(shape[1:], dtype=np.int64))
+    size, part = header + shape[0] * item, (shape[0] if rows is None else rows) * item
+    read, data = len(data), data[header:]
+    for block in itertools.chain(blocks, [b""]):
+        read += len(block)
+        if read > size or (not block and read < size):
+            said = f"{read:,}" if read < size else "more"
+            what = "a file cut short" if read < size else "a file too long"
+            expected, mend = f"{size:,} bytes for {shape[0]:,} {kind}", "get the file again"
+            raise InputError(path, what, expected=expected, found=said, mend=mend)
         data += block
-        if len(data) > size:
-            break
-    if len(data) != size:
-        said = f"{len(data):,}" if len(data) < size else "more"
-        what = "a file cut short" if len(data) < size else "a file too long"
-        expected, mend = f"{size:,} bytes for {shape[0]:,} {kind}", "get the file again"
-        raise InputError(path, what, expected=expected, found=said, mend=mend)
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+        while rows is not None and len(data) >= part > 0:
+            yield np.frombuffer(data[:part], np.uint8).reshape(-1, *shape[1:])
+            del data[:part]
+    if data or not shape[0]:
+        yield np.frombuffer(data, np.uint8).reshape(-1, *shape[1:])
 
 
 def write_idx(digits: Digits, path: Path) -> None:
@@ -154,14 +187,83 @@ def read_npz(path: Path) -> dict[str, Digits]:
 
     Nothing in the file is ever run: pickled objects are refused. Raises InputError for other arrays than these.
     """
+    with _open_npz(path, most=UNPACKED_LIMIT) as arrays:
+        return _parts_of(path, arrays)
+
+
+def npz_parts(
+    path: Path, part: str, rows: int, *, watch: Watch | None = None
+) -> Iterator[tuple[Images, Labels | None]]:
+    """The same of one part (`train`, `test` or `all`) so many rows at a time: images (n, 28, 28), labels (n,) or None.
+
+    Nothing for a part that is not there. An array that lies in memory column by column is read whole. `watch` as in
+    `read_blocks`. Raises as `read_npz`, where the mistake is met.
+    """
+    with _open_npz(path, most=sys.maxsize) as arrays:
+        keys = _keys_of(path, arrays).get(part)
+        if keys is None:
+            return
+        images = _npz_rows(arrays, keys[0], rows)
+        labels = _npz_rows(arrays, keys[1], rows) if keys[1] in arrays.files else None
+        (count, *_), named = next(images), None if labels is None else next(labels)
+        if named is not None and named[0] != count:
+            expected, found = f"{count} labels for {keys[0]}", str(named[0])
+            raise InputError(f"{path}, {keys[1]}", "images and labels differ in number", expected=expected, found=found)
+        before = 0
+        for some in images:
+            known = None if labels is None else check_labels(next(labels), f"{path}, {keys[1]}", before=before)
+            pixels = check_images(some, f"{path}, {keys[0]}", before=before)
+            before += len(some)
+            if watch is not None:
+                watch.share = before / max(1, count)
+            yield pixels, known
+
+
+def _npz_rows(arrays: np.lib.npyio.NpzFile, key: str, rows: int) -> Iterator[Any]:
+    """The shape of an array, then the array, so many of its rows at a time."""
+    assert arrays.zip is not None
+    with arrays.zip.open(f"{key}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, by_column, kind = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, by_column, kind = np.lib.format.read_array_header_2_0(file)
+        if kind.hasobject:
+            raise ValueError("allow_pickle=False")  # as NumPy says it
+        if by_column or not shape:
+            whole = arrays[key]
+            yield whole.shape or (0,)
+            yield from (whole[at : at + rows] for at in range(0, len(whole), rows)) if whole.shape else [whole]
+            return
+        yield shape
+        item = int(np.prod(shape[1:], dtype=np.int64)) * kind.itemsize
+        for start in range(0, shape[0], rows):
+            count = min(rows, shape[0] - start)
+            data = _exactly(file, count * item)
+            yield np.frombuffer(data, kind).reshape(count, *shape[1:])
+
+
+def _exactly(file: IO[bytes], size: int) -> bytearray:
+    data = bytearray()
+    while len(data) < size:
+        block = file.read(min(size - len(data), 1 << 20))
+        if not block:
+            raise EOFError("the end of an array is missing")
+        data += block
+    return data
+
+
+@contextmanager
+def _open_npz(path: Path, *, most: int) -> Iterator[np.lib.npyio.NpzFile]:
+    """An `.npz`, open. Raises InputError for whatever goes wrong with it while it is."""
     need_file(path)
     try:
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise InputError(path, "not an .npz", expected="named arrays", found="one array")
-            check_unpacked(path, sum(item.file_size for item in arrays.zip.infolist()) if arrays.zip else 0)
-            return _parts_of(path, arrays)
+            check_unpacked(path, sum(item.file_size for item in arrays.zip.infolist()) if arrays.zip else 0, most)
+            yield arrays
     except PermissionError as error:
         raise unreadable(path, error) from None
     except ValueError as error:
@@ -179,11 +281,20 @@ def _damaged_npz(path: Path, error: BaseException) -> InputError:
 
 
 def _parts_of(path: Path, arrays: np.lib.npyio.NpzFile) -> dict[str, Digits]:
+    parts = _keys_of(path, arrays)
+    return {
+        part: _one_part(path, arrays, keys, str(path) if part == "all" else f"{path}:{part}")
+        for part, keys in parts.items()
+    }
+
+
+def _keys_of(path: Path, arrays: np.lib.npyio.NpzFile) -> dict[str, tuple[str, str]]:
+    """The names of images and labels, by part."""
     names = set(arrays.files)
     if {key for keys in KERAS_KEYS.values() for key in keys} <= names:
-        return {part: _one_part(path, arrays, keys, f"{path}:{part}") for part, keys in KERAS_KEYS.items()}
+        return KERAS_KEYS
     if PLAIN_KEYS[0] in names:
-        return {"all": _one_part(path, arrays, PLAIN_KEYS, str(path))}
+        return {"all": PLAIN_KEYS}
     expected = "x_train, y_train, x_test and y_test, or images and labels"
     found = ", ".join(sorted(names)) or "none"
     raise InputError(path, "other arrays", expected=expected, found=found[:200])

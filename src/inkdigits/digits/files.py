@@ -14,15 +14,18 @@ import lzma
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
-from typing import IO
+from typing import IO, Any
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, MissingExtraError, OutputError
 
 BLOCK = 1 << 17  # bytes; small enough for the processor's cache, on which the speed of the CSV reader rests
 PACKING = 6  # the level of gzip's own default; Python's, 9, takes four times as long and saves 3 %
@@ -32,6 +35,13 @@ UNPACKED_RATIO = 200  # MNIST packs 8 : 1; a bomb packs 1000 : 1
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _ZIP_EMPTY = b"PK\x05\x06"
+
+
+@dataclass
+class Watch:
+    """How far a file has been read: the share, 0…1, of its bytes, packed as they are."""
+
+    share: float = 0.0
 
 
 def need_file(path: Path) -> None:
@@ -56,8 +66,11 @@ def unreadable(path: object, error: BaseException) -> InputError:
     return InputError(path, "cannot be read", found=reason)
 
 
-def read_blocks(path: Path) -> Iterator[bytes]:
+def read_blocks(path: Path, *, watch: Watch | None = None) -> Iterator[bytes]:
     """The bytes of a file, unpacked if it is gzip or a zip that holds one CSV, in blocks of at most BLOCK bytes.
+
+    `watch` is told before each block how far that is. Where there is one, nobody means to keep all blocks, and a packed
+    file may be larger than UNPACKED_LIMIT.
 
     Raises InputError if it is missing, empty, not readable, damaged, encrypted, or unpacks to more than a file of
     digits of its size could (UNPACKED_LIMIT, UNPACKED_RATIO): memory stays bounded whatever the header claims.
@@ -65,17 +78,25 @@ def read_blocks(path: Path) -> Iterator[bytes]:
     need_file(path)
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start, size = file.read(4), max(1, path.stat().st_size)
             file.seek(0)
+
+            def told(blocks: Iterator[bytes]) -> Iterator[bytes]:
+                for block in blocks:
+                    if watch is not None:
+                        watch.share = min(1.0, file.tell() / size) if file.seekable() else 0.0
+                    yield block
+
+            most = UNPACKED_LIMIT if watch is None else sys.maxsize
+
             if start[:2] == _GZIP:
                 with gzip.open(file) as unpacked:
-                    yield from _limited(path, unpacked)
+                    yield from told(_limited(path, unpacked, most))
             elif start in (_ZIP, _ZIP_EMPTY):
                 with zipfile.ZipFile(file) as archive, archive.open(_the_csv_in(path, archive)) as member:
-                    yield from _limited(path, member)
+                    yield from told(_limited(path, member, most))
             else:
-                while block := file.read(BLOCK):
-                    yield block
+                yield from told(iter(partial(file.read, BLOCK), b""))
     except EOFError:
         raise _damaged(path, "the end is missing") from None
     except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError) as error:
@@ -84,19 +105,19 @@ def read_blocks(path: Path) -> Iterator[bytes]:
         raise unreadable(path, error) from None
 
 
-def check_unpacked(path: Path, size: int) -> None:
-    """InputError if `size` bytes are more than the packed file at `path` may unpack to."""
-    allowed = min(UNPACKED_LIMIT, max(UNPACKED_FREE, UNPACKED_RATIO * path.stat().st_size))
+def check_unpacked(path: Path, size: int, most: int = UNPACKED_LIMIT) -> None:
+    """InputError if `size` bytes are more than `most`, or than the packed file at `path` may unpack to."""
+    allowed = min(most, max(UNPACKED_FREE, UNPACKED_RATIO * path.stat().st_size))
     if size > allowed:
         what = "unpacks to more than a file of digits would"
         raise InputError(path, what, expected=f"at most {allowed:,} bytes", found="more", mend="unpack it yourself")
 
 
-def _limited(path: Path, stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+def _limited(path: Path, stream: IO[bytes] | gzip.GzipFile, most: int) -> Iterator[bytes]:
     size = 0
     while block := stream.read(BLOCK):
         size += len(block)
-        check_unpacked(path, size)
+        check_unpacked(path, size, most)
         yield block
 
 
@@ -133,7 +154,8 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
+    """Whether there is something at `path` that is neither a file nor a folder: a device, a pipe."""
     try:
         return path.exists() and not path.is_file() and not path.is_dir()
     except (OSError, ValueError):
@@ -150,7 +172,7 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises OutputError if there is no such folder, no permission, no space left, or `path` is a folder.
     """
     wanted = Path(path)
-    device = _is_device(wanted)
+    device = is_device(wanted)
     # Through a link to the file that it means: renaming onto the link would leave that file as it was.
     target = wanted if device else Path(os.path.realpath(wanted))
     folder = Path(tempfile.gettempdir()) if device else target.parent
@@ -250,6 +272,15 @@ def refuse_others(folder: Path, others: set[str], verb: str) -> None:
         found = first + (f" and {len(others) - 3} more" if len(others) > 3 else "")
         expected = f"an empty folder or an earlier result of {verb}"
         raise OutputError(folder, "holds something else", expected=expected, found=found, mend="choose another -o")
+
+
+def need_polars(path: object) -> Any:
+    """Polars, for the Parquet file at `path`. Raises MissingExtraError without it."""
+    try:
+        import polars
+    except ImportError:
+        raise MissingExtraError(f"{path}: Parquet", "tables") from None
+    return polars
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:

@@ -68,7 +68,7 @@ def load_parts(source: Source) -> dict[str, Digits]:
     if isinstance(source, np.ndarray):
         one = source.ndim == 2 and source.shape != (len(source), PIXELS)
         return {"all": Digits(check_images(source[None] if one else source, "array"))}
-    name, part = _name_and_part(source)
+    name, part = name_and_part(source)
     if name == "mnist":
         return {wanted: load_mnist(wanted) for wanted in PARTS if part in (None, wanted)}
     parts = _read_file(Path(name))
@@ -84,13 +84,14 @@ def embedded_parts(source: Source) -> tuple[Part, ...]:
     """Which parts of the embedded MNIST a source names: none for a file."""
     if isinstance(source, Digits | np.ndarray):
         return ()
-    name, part = _name_and_part(source)
+    name, part = name_and_part(source)
     if name != "mnist":
         return ()
     return PARTS if part is None else (part,)
 
 
-def _name_and_part(source: Source) -> tuple[str, Part | None]:
+def name_and_part(source: Source) -> tuple[str, Part | None]:
+    """The name of a source without the part that it may end in, and that part. Raises InputError for none."""
     if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         expected, found = f"mnist, {KNOWN}", "an empty name" if source == "" else type(source).__name__
         raise InputError("source", "not a source of digits", expected=expected, found=found)

@@ -21,12 +21,13 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError
 from .arrays import check_labels
 from .dataset import CLASSES, SIDE, Digits, Images
-from .files import need_file, unreadable, write_whole, write_whole_folder
+from .files import Watch, need_file, need_polars, unreadable, write_whole, write_whole_folder
 
 if TYPE_CHECKING:
     import polars
@@ -108,6 +109,18 @@ def read_folder(path: Path) -> Digits:
     classes, which for a folder that we wrote is the order of the digits. Raises InputError that names the sub-folder or
     file that does not fit.
     """
+    parts = list(folder_parts(path))
+    images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Digits(images, labels, str(path))
+
+
+def folder_parts(
+    path: Path, rows: int = 1_000, *, watch: Watch | None = None
+) -> Iterator[tuple[Images, NDArray[np.uint8]]]:
+    """The same so many rows at a time: images uint8 (n, 28, 28) and labels uint8 (n,). Raises as `read_folder`.
+
+    `watch` as in `read_blocks`, by the number of files.
+    """
     try:
         classes = sorted(item for item in path.iterdir() if not item.name.startswith("."))
         folders = [item for item in classes if item.is_dir()]
@@ -127,16 +140,20 @@ def read_folder(path: Path) -> Digits:
             raise InputError(stray, "lies beside the classes", expected="sub-folders 0 … 9 alone", mend=mend)
         pictures = [file for folder in folders for file in sorted(folder.iterdir()) if not _is_clutter(file)]
         pictures.sort(key=lambda file: (file.name, file.parent.name))
-        images = np.empty((len(pictures), SIDE, SIDE), np.uint8)
-        for row, file in enumerate(pictures):
-            need_file(file)
-            if not file.is_file():  # a pipe would be waited for
-                raise InputError(file, "not a picture", expected="a file", found="something else")
-            with file.open("rb") as opened:
-                images[row] = decode_picture(opened, file, any_size=True)
+        for start in range(0, max(1, len(pictures)), rows):
+            some = pictures[start : start + rows]
+            images = np.empty((len(some), SIDE, SIDE), np.uint8)
+            for row, file in enumerate(some):
+                need_file(file)
+                if not file.is_file():  # a pipe would be waited for
+                    raise InputError(file, "not a picture", expected="a file", found="something else")
+                with file.open("rb") as opened:
+                    images[row] = decode_picture(opened, file, any_size=True)
+            if watch is not None:
+                watch.share = (start + len(some)) / max(1, len(pictures))
+            yield images, np.array([int(file.parent.name) for file in some], np.uint8)
     except OSError as error:
         raise unreadable(getattr(error, "filename", None) or path, error) from None
-    return Digits(images, np.array([int(file.parent.name) for file in pictures], np.uint8), str(path))
 
 
 def _is_clutter(file: Path) -> bool:
@@ -167,32 +184,53 @@ def read_parquet(path: Path) -> Digits:
 
     Needs Polars. Raises InputError that names the row that does not fit.
     """
+    images, labels = next(parquet_parts(path))
+    return Digits(images, labels, str(path))
+
+
+def parquet_parts(
+    path: Path, rows: int | None = None, *, watch: Watch | None = None
+) -> Iterator[tuple[Images, NDArray[np.uint8] | None]]:
+    """The same so many rows at a time, or all at once: images uint8 (n, 28, 28) and labels uint8 (n,) or None.
+
+    `watch` as in `read_blocks`, by the number of rows. Raises as `read_parquet`, where the mistake is met.
+    """
     need_file(path)
-    pl = _polars(path)
+    pl = need_polars(path)
     try:
-        content = io.BytesIO(path.read_bytes())  # here, since Polars has its own words for a missing right
+        with path.open("rb") as file:  # since Polars has its own words for a missing right
+            file.read(1)
         with _silent():
-            table = pl.read_parquet(content)
+            lazy = pl.scan_parquet(path, glob=False)
+            count = int(lazy.select(pl.len()).collect().item())
+        for start in range(0, max(1, count), rows or max(1, count)):
+            with _silent():
+                table = lazy.slice(start, rows).collect()
+            if watch is not None:
+                watch.share = (start + len(table)) / max(1, count)
+            yield _parquet_part(path, table, start)
     except OSError as error:
         raise unreadable(path, error) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         found = str(error).splitlines()[0] if str(error) else "something else"
         raise InputError(path, "not a Parquet file", expected="a whole one", found=found) from None
+
+
+def _parquet_part(path: Path, table: polars.DataFrame, before: int) -> tuple[Images, NDArray[np.uint8] | None]:
     cells = _image_bytes(path, table)
     images = np.empty((len(cells), SIDE, SIDE), np.uint8)
     for row, cell in enumerate(cells):
-        where = f"{path}, row {row + 1}, column image"
+        where = f"{path}, row {before + row + 1}, column image"
         if not cell:
             raise InputError(where, "not a picture", expected="the bytes of an image file", found="nothing")
         images[row] = decode_picture(io.BytesIO(cell), where)
-    labels = None
-    if "label" in table.columns:
-        where = f"{path}, column label"
-        if not table["label"].dtype.is_integer() or table["label"].null_count():
-            found = f"{table['label'].dtype} with {table['label'].null_count()} empty"
-            raise InputError(where, "not labels", expected="integers 0…9", found=found)
-        labels = check_labels(table["label"].to_numpy(), where)
-    return Digits(images, labels, str(path))
+    if "label" not in table.columns:
+        return images, None
+    where = f"{path}, column label"
+    if not table["label"].dtype.is_integer() or table["label"].null_count():
+        found = f"{table['label'].dtype} with {table['label'].null_count()} empty"
+        raise InputError(where, "not labels", expected="integers 0…9", found=found)
+    return images, check_labels(table["label"].to_numpy(), where, before=before)
 
 
 @contextmanager
@@ -226,7 +264,7 @@ def _image_bytes(path: Path, table: polars.DataFrame) -> list[bytes | None]:
 
 def write_parquet(digits: Digits, path: Path) -> None:
     """The digits as the Hub stores MNIST: `image` (PNG bytes and a path) and, if there are any, `label` (int64)."""
-    pl = _polars(path)
+    pl = need_polars(path)
     cells = [{"bytes": _png(image), "path": f"{row:05}.png"} for row, image in enumerate(digits.images)]
     columns = [pl.Series("image", cells, pl.Struct({"bytes": pl.Binary, "path": pl.String}))]
     features: dict[str, Any] = dict(HUB_FEATURES["info"]["features"])
@@ -238,11 +276,3 @@ def write_parquet(digits: Digits, path: Path) -> None:
     pl.DataFrame(columns).write_parquet(buffer, metadata={"huggingface": json.dumps({"info": {"features": features}})})
     with write_whole(path) as beside:
         beside.write_bytes(buffer.getvalue())
-
-
-def _polars(path: Path) -> Any:
-    try:
-        import polars
-    except ImportError:
-        raise MissingExtraError(f"{path}: Parquet", "tables") from None
-    return polars

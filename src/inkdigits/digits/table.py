@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .dataset import CLASSES, PIXELS, SIDE, Digits
-from .files import PACKING, read_blocks, write_whole
+from .files import PACKING, Watch, need_polars, read_blocks, write_whole
 
 LINE_LIMIT = 1 << 16  # bytes; 785 cells of 4 characters are 3,140
 LABEL = "label"
@@ -60,15 +60,24 @@ def read_csv(path: Path) -> Digits:
 
     Raises InputError that names the row, counted from 1 without the header, and the column of the first mistake.
     """
+    images, labels = zip(*csv_parts(path), strict=True)
+    known = [part for part in labels if part is not None]
+    pixels = np.concatenate(images).reshape(-1, SIDE, SIDE)
+    return Digits(pixels, np.concatenate(known) if known else None, str(path))
+
+
+def csv_parts(path: Path, *, watch: Watch | None = None) -> Iterator[tuple[Rows, Rows | None]]:
+    """The same a hundred rows or so at a time: pixels uint8 (n, 784) and labels uint8 (n,) or None.
+
+    `watch` as in `read_blocks`. Raises as `read_csv`, where the mistake is met.
+    """
     # glibc gives freed memory back to the system, and asks for it again with every block, until it has seen a large
     # piece come and go; without this the first file takes twice the time.
     np.empty(4 << 20, np.uint8)
     layout: Layout | None = None
-    images: list[Rows] = []
-    labels: list[Rows] = []
-    rows = 0
+    rows, labelled, last = 0, False, 0  # any label but 0 so far; the largest last pixel
     blank_at = 0  # where an empty line was met; it is a mistake if a row follows
-    for chunk in _whole_lines(path):
+    for chunk in _whole_lines(path, watch):
         if layout is None:
             first, _, rest = chunk.partition(b"\n")
             layout = read_layout(path, first)
@@ -78,28 +87,26 @@ def read_csv(path: Path) -> Digits:
         values = None if blank_at else parse_fast(chunk, layout)
         if values is None:
             values, blank_at = parse_slow(path, chunk, layout, rows, blank_at)
+        if not len(values):
+            continue
         rows += len(values)
-        images.append(np.ascontiguousarray(values[:, layout.pixels]))
-        if layout.label is not None:
-            labels.append(values[:, layout.label].copy())  # a view would keep the whole block alive
+        # Copies: a view would keep the whole block alive.
+        pixels = np.ascontiguousarray(values[:, layout.pixels])
+        labels = None if layout.label is None else values[:, layout.label].copy()
+        labelled, last = labelled or labels is None or bool(labels.any()), max(last, int(pixels[:, -1].max()))
+        yield pixels, labels
     if not rows:
         raise InputError(path, "no digits in it", expected="at least one row", found="a header only")
-    pixels = np.concatenate(images).reshape(-1, SIDE, SIDE)
-    if layout is not None and layout.names is None and labels and rows > 1:
-        last = pixels[:, -1, -1]
-        if not np.concatenate(labels).any() and last.any() and last.max() < CLASSES:
-            expected, mend = "the label in the first column", "move it, or name the columns in a header"
-            raise InputError(
-                path, "labels all 0", expected=expected, found="what looks like labels in the last", mend=mend
-            )
-    return Digits(pixels, np.concatenate(labels) if labels else None, str(path))
+    if layout is not None and layout.names is None and not labelled and rows > 1 and 0 < last < CLASSES:
+        expected, mend = "the label in the first column", "move it, or name the columns in a header"
+        raise InputError(path, "labels all 0", expected=expected, found="what looks like labels in the last", mend=mend)
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def _whole_lines(path: Path, watch: Watch | None) -> Iterator[bytes]:
     """The file in pieces that end with a line feed, without a byte-order mark."""
     rest = b""
     start = True
-    for block in read_blocks(path):
+    for block in read_blocks(path, watch=watch):
         if start and block.startswith(b"\xef\xbb\xbf"):
             block = block[3:]
         if start and (b"\0" in block or block.startswith((b"\xff\xfe", b"\xfe\xff"))):
@@ -292,6 +299,14 @@ def write_csv(digits: Digits, path: Path) -> None:
                 packed_member.writelines(_csv_text(digits))
         else:
             file.writelines(_csv_text(digits))
+
+
+def answers_to_parquet(path: Path, target: Path) -> None:
+    """A CSV of answers, whose columns are those of `predict`, as a Parquet file, in little memory. Needs Polars."""
+    pl = need_polars(target)
+    kinds = {"Confidence": pl.Float64, "Novelty": pl.Float64}
+    kinds |= dict.fromkeys(["ImageId", "Label", "Refused"], pl.Int64)
+    pl.scan_csv(path, glob=False, schema_overrides=kinds).sink_parquet(target)
 
 
 def _csv_text(digits: Digits) -> Iterator[bytes]:

@@ -1,31 +1,77 @@
-"""A file of digit images in, a submission file out.
+"""Files of digit images in, of any size; a submission file out.
 
 $ inkdigits predict test.csv -m runs/kaggle -o submission.csv
 28,000 digits from test.csv read by kaggle; submission.csv written and checked
+
+Reading, the model and writing go on side by side, a few thousand digits at a time, and nothing of them is kept: memory
+does not grow with the file. What was interrupted can be gone on with.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import queue
+import threading
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..digits.dataset import Digits, overlap
-from ..digits.files import write_whole
-from ..digits.formats import load_digits
-from ..errors import OutputError
+from ..digits.dataset import PIXELS, Digits, data_hash, overlap
+from ..digits.files import is_device, is_folder, need_file, write_whole
+from ..digits.formats import Source, load_digits, name_and_part
+from ..digits.partial import write_on
+from ..digits.stream import stream_digits
+from ..digits.table import answers_to_parquet
+from ..errors import InputError, OutputError
 from .model import Model, Predictions, load_model
 
 HEADER = ["ImageId", "Label"]  # as Kaggle's Digit Recognizer wants it
 DETAILS = ["Confidence", "Novelty", "Refused"]
+AHEAD = 2  # chunks that are read before the model asks for them
+PARQUET = ".parquet"
+NAMED = 3  # sources that are named, where there are more
+DIGITS = frozenset("0123456789")
 
+T = TypeVar("T")
 Refused = NDArray[np.bool_] | None
+Answer = tuple[Predictions, Refused]
+
+
+@dataclass
+class Counts:
+    """What is counted as the digits go by. `None` until something of the kind is known."""
+
+    n: int = 0
+    refused: int | None = None
+    overlap: int | None = None
+    labelled: int = 0
+    right: int = 0
+    fresh: int = 0  # labelled digits that were not trained on
+    fresh_right: int = 0
+    checksum: int = 0  # CRC-32 of the answers, a character each
+
+    def add(self, labels: NDArray[np.uint8] | None, said: Predictions, refused: Refused, seen: Refused) -> None:
+        self.n += len(said.labels)
+        self.checksum = zlib.crc32((said.labels + ord("0")).tobytes(), self.checksum)
+        if refused is not None:
+            self.refused = (self.refused or 0) + int(refused.sum())
+        if seen is not None:
+            self.overlap = (self.overlap or 0) + int(seen.sum())
+        if labels is not None:
+            right = said.labels == labels
+            fresh = np.ones(len(labels), bool) if seen is None else ~seen
+            self.labelled += len(labels)
+            self.right += int(right.sum())
+            self.fresh += int(fresh.sum())
+            self.fresh_right += int((right & fresh).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +80,18 @@ class Submission:
 
     Attributes
     ----------
-    predictions: the model's answer for each digit, in the order of the rows.
+    n: how many digits were read.
+    predictions: the model's answer for each digit, in the order of the rows; None where they went into a file.
     output: the file written, or None.
     model: the model's name; input_scale: how a foreign one is given its pixels, or None.
     source: where the digits came from.
     refused: how many images the model would rather not have answered, or None if it cannot say.
     overlap: how many of the images the model was trained on, or None where that is not known.
-    accuracy, accuracy_without_overlap: where the source has labels, on all its digits and on those not trained on.
+    accuracy, accuracy_without_overlap: where all sources have labels, on all digits and on those not trained on.
     """
 
-    predictions: Predictions
+    n: int
+    predictions: Predictions | None
     output: Path | None
     model: str
     input_scale: str | None
@@ -60,7 +108,7 @@ class Submission:
             "model": self.model,
             "input_scale": self.input_scale,
             "output": None if self.output is None else str(self.output),
-            "n": len(self.predictions.labels),
+            "n": self.n,
             "refused": self.refused,
             "overlap": self.overlap,
             "accuracy": self.accuracy,
@@ -69,17 +117,16 @@ class Submission:
 
     def text(self) -> str:
         """What the command says on stderr."""
-        count = len(self.predictions.labels)
         written = f"; {self.output} written and checked" if self.output else ""
         if self.input_scale:
             written += f" (a foreign model, given its pixels scaled as {self.input_scale!r})"
-        lines = [f"{count:,} digits from {self.source} read by {self.model}{written}"]
+        lines = [f"{self.n:,} digits from {self.source} read by {self.model}{written}"]
         if self.refused:
             lines.append(f"{self.refused:,} of them it would refuse, as unsure or unlike a digit; --details marks them")
         if self.accuracy is not None:
             lines.append(f"{self.accuracy:.2%} agree with the labels in the file")
         if self.overlap:
-            share = f" ({self.overlap / count:.1%})"
+            share = f" ({self.overlap / self.n:.1%})"
             lines.append(
                 f"warning: {self.overlap:,} of these images{share} are among those that {self.model} was trained on"
             )
@@ -89,85 +136,224 @@ class Submission:
 
 
 def predict(
-    source: str | os.PathLike[str] | Digits,
+    source: Source | Sequence[Source],
     *,
     model: str | os.PathLike[str] | Model = "reader",
     output: str | os.PathLike[str] | None = None,
     details: bool = False,
+    resume: bool = False,
     threads: int | None = None,
     input_scale: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    watch: Callable[[int, float], None] = lambda rows, share: None,
 ) -> Submission:
-    """Read every digit of a source and write `ImageId,Label`.
+    """Read every digit of one source, or of several in their order, and write `ImageId,Label`.
 
     Parameters
     ----------
-    source: any source of digits; of `mnist` the test part.
+    source: any source of digits; of `mnist` the test part. A name with `*`, `?` or `[` is a pattern if there is no such
+        file, and means the files that match, sorted by name.
     model: a run folder, an `.onnx` file, the name of a shipped model, or an open one.
-    output: the CSV to write; ids count from 1 in the order of the rows, lines end in LF.
+    output: the CSV to write, or a `.parquet` file; ids count from 1 in the order of the rows, through all sources;
+        lines end in LF. Without it the answers are kept and given back.
     details: also write confidence, novelty (empty where the model does not say) and whether it refuses.
+    resume: go on with an `output` that was interrupted, with the same sources, model and details.
     threads, input_scale: as for `load_model`.
+    say: where talk goes. watch: told, now and then, how many digits are done and which share of all.
 
-    Raises InputError for an unusable source or model, OutputError if the file cannot be written or reads back wrong.
+    Raises InputError for an unusable source or model, or for nothing that could be gone on with; OutputError if the
+    file cannot be written or reads back wrong.
     """
     opened = load_model(model, threads=threads, input_scale=input_scale)
     path = None if output is None else Path(output)
-    for given in (opened.path, source):
+    sources = _sources(source)
+    for given in (opened.path, *sources):
         if path is not None and isinstance(given, str | os.PathLike) and _is_same_file(path, Path(given)):
             raise OutputError(path, "is what is read", expected="another file", mend="choose another -o")
-    digits = load_digits(source, part="test")
-    predictions = opened.predict(digits.images)
-    refused = opened.refused(predictions)
-    hashes = opened.training_hashes()
-    if path is not None:
-        write_submission(path, predictions, refused, details=details)
+    if resume and (path is None or is_device(path)):
+        raise InputError("--resume", "goes on with a file", expected="-o FILE", mend="name the file")
+    hashes, counts = opened.training_hashes(), Counts()
+    kept: list[Predictions] = []
 
-    seen = None if hashes is None else overlap(digits.images, hashes)
-    right = None if digits.labels is None else predictions.labels == digits.labels
-    fresh = None if right is None or seen is None or seen.all() else float(right[~seen].mean())
+    def answers(skip: int) -> Iterator[Answer]:
+        with closing(_ahead(_chunks(sources, skip))) as chunks:
+            for digits, share in chunks:
+                said = opened.predict(digits.images)
+                refused = opened.refused(said)
+                counts.add(digits.labels, said, refused, None if hashes is None else overlap(digits.images, hashes))
+                watch(counts.n, share)
+                yield said, refused
+
+    if path is None:
+        kept = [said for said, _ in answers(0)]
+    elif is_device(path):
+        with write_whole(path) as file, file.open("wb") as sink:
+            sink.writelines(_lines(answers(0), details))
+    else:
+        told = {
+            "sources": [_identity(one) for one in sources],
+            "model": blake2b(opened.path.read_bytes(), digest_size=16).hexdigest(),
+            "input scale": opened.input_scale,
+            "details": details,
+        }
+        convert = answers_to_parquet if path.suffix.lower() == PARQUET else None
+        with write_on(path, told=told, resume=resume, convert=convert) as growing:
+            counts = Counts(**growing.state)
+            if counts.n:
+                say(f"{path}: going on after {counts.n:,} digits")
+            for lines in _lines(answers(counts.n), details, counts.n if growing.size else None):
+                growing.write(lines)
+                growing.commit(asdict(counts))
+            growing.flush()
+            check_submission(growing.path, counts)
+    labelled = counts.labelled == counts.n
+    names = [_named(one) for one in sources[:NAMED]]
     return Submission(
-        predictions=predictions,
+        n=counts.n,
+        predictions=_joined(kept) if path is None else None,
         output=path,
         model=opened.name,
         input_scale=opened.input_scale,
-        source=digits.source,
-        refused=None if refused is None else int(refused.sum()),
-        overlap=None if seen is None else int(seen.sum()),
-        accuracy=None if right is None else float(right.mean()),
-        accuracy_without_overlap=fresh,
+        source=", ".join(names) + (f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""),
+        refused=counts.refused,
+        overlap=counts.overlap,
+        accuracy=counts.right / counts.n if labelled else None,
+        accuracy_without_overlap=counts.fresh_right / counts.fresh if labelled and counts.fresh else None,
     )
 
 
-def _is_same_file(first: Path, second: Path) -> bool:
+def _sources(source: Source | Sequence[Source]) -> list[Source]:
+    """The sources that are meant, patterns resolved. Raises InputError for none, or a pattern that nothing matches."""
+    given: list[Source] = list(source) if isinstance(source, list | tuple) else [source]  # type: ignore[list-item]
+    found: list[Source] = []
+    for one in given:
+        if not isinstance(one, str) or os.path.lexists(one) or not set("*?[").intersection(one):
+            found.append(one)
+            continue
+        pattern = Path(one)
+        matching = sorted(map(str, Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))))
+        if not matching:
+            raise InputError(one, "no such file", expected="a file, or a pattern that some file matches")
+        found.extend(matching)
+    if not found:
+        raise InputError("source", "none given", expected="one or more")
+    # Whatever is not there is said before the work, not in the midst of it.
+    for one in found:
+        file = _file_of(one)
+        if file is not None and not is_folder(file):
+            need_file(file)
+    return found
+
+
+def _file_of(source: Source) -> Path | None:
+    """The file or folder that a source names, None for one that is no file."""
+    if isinstance(source, Digits | np.ndarray):
+        return None
+    name, _ = name_and_part(source)
+    return None if name == "mnist" else Path(name)
+
+
+def _named(source: Source) -> str:
+    return source.source if isinstance(source, Digits) else "array" if isinstance(source, np.ndarray) else str(source)
+
+
+def _identity(source: Source) -> str:
+    """What tells whether a source is the one that an interrupted command read: of a file name, size and time."""
+    file = _file_of(source)
+    if file is None:
+        return _named(source) if isinstance(source, str) else data_hash(load_digits(source))
+    about = file.stat()
+    return f"{source} ({about.st_size:,} bytes, {about.st_mtime_ns})"
+
+
+def _size(source: Source) -> int:
+    """About how large a source is beside others, never 0: bytes of a file, otherwise pixels."""
+    file = _file_of(source)
+    if file is None:
+        return 10_000 * PIXELS if isinstance(source, str) else len(load_digits(source)) * PIXELS
+    return max(1, file.stat().st_size)
+
+
+def _chunks(sources: Sequence[Source], skip: int) -> Iterator[tuple[Digits, float]]:
+    """The digits of all sources after the first `skip`, some at a time, and the share of all that is done with them."""
+    sizes = np.array([_size(source) for source in sources], float)
+    starts = np.cumsum(sizes) - sizes
+    for source, start, size in zip(sources, starts, sizes, strict=True):
+        for chunk in stream_digits(source, part="test"):
+            left = chunk.digits.take(slice(skip, None)) if skip < len(chunk.digits) else None
+            skip = max(0, skip - len(chunk.digits))
+            if left is not None:
+                yield left, float((start + chunk.share * size) / sizes.sum())
+
+
+def _ahead(items: Iterator[T]) -> Generator[T]:
+    """The same items, made by a thread of their own up to AHEAD before they are asked for."""
+    waiting: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(AHEAD)
+    stopped = threading.Event()
+
+    def put(*item: Any) -> None:
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def make() -> None:
+        try:
+            for item in items:
+                put(item, None, False)
+                if stopped.is_set():
+                    return
+        except BaseException as error:
+            put(None, error, True)
+        else:
+            put(None, None, True)
+
+    thread = threading.Thread(target=make, daemon=True, name="reading")
+    thread.start()
     try:
-        return first.samefile(second)
-    except (OSError, ValueError):
-        return False
+        while True:
+            item, error, is_last = waiting.get()
+            if error is not None:
+                raise error
+            if is_last:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()
 
 
-def write_submission(path: Path, predictions: Predictions, refused: Refused, *, details: bool) -> None:
-    """Write the CSV as a whole: header, then a row an image. It takes its place only if it reads back right."""
-    header = HEADER + (DETAILS if details else [])
-    with write_whole(path) as file:
-        with file.open("w", encoding="ascii", newline="") as text:
-            text.write(",".join(header) + "\n")
-            text.writelines(_rows(predictions, refused, details))
-        check_submission(file, predictions)
+def _joined(parts: list[Predictions]) -> Predictions:
+    columns = [[part.probabilities for part in parts], [part.novelty for part in parts if part.novelty is not None]]
+    return Predictions(np.concatenate(columns[0]), np.concatenate(columns[1]) if columns[1] else None)
 
 
-def _rows(predictions: Predictions, refused: Refused, details: bool) -> Iterator[str]:
+def _lines(answers: Iterable[Answer], details: bool, rows: int | None = None) -> Iterator[bytes]:
+    """The text of a submission in pieces; without a `rows` from the header on, else behind so many rows."""
+    if rows is None:
+        yield (",".join(HEADER + (DETAILS if details else [])) + "\n").encode("ascii")
+    done = rows or 0
+    for said, refused in answers:
+        yield "".join(_rows(said, refused, done + 1, details)).encode("ascii")
+        done += len(said.labels)
+
+
+def _rows(predictions: Predictions, refused: Refused, first: int, details: bool) -> Iterator[str]:
     labels = predictions.labels.tolist()
     if not details:
-        yield from (f"{number},{label}\n" for number, label in enumerate(labels, 1))
+        yield from (f"{number},{label}\n" for number, label in enumerate(labels, first))
         return
     nothing = [""] * len(labels)
     novelty = nothing if predictions.novelty is None else [f"{value:.4f}" for value in predictions.novelty.tolist()]
     marks = nothing if refused is None else [str(int(mark)) for mark in refused.tolist()]
     rows = zip(labels, predictions.confidence.tolist(), novelty, marks, strict=True)
-    for number, (label, confidence, strange, mark) in enumerate(rows, 1):
+    for number, (label, confidence, strange, mark) in enumerate(rows, first):
         yield f"{number},{label},{confidence:.4f},{strange},{mark}\n"
 
 
-def check_submission(path: Path, predictions: Predictions) -> None:
+def check_submission(path: Path, counts: Counts) -> None:
     """Read the file back: header, number of rows, ids in order, labels 0…9 and the ones that were meant.
 
     Raises OutputError where it is not so.
@@ -175,13 +361,21 @@ def check_submission(path: Path, predictions: Predictions) -> None:
     with path.open(encoding="ascii", newline="") as text:
         rows = csv.reader(text)
         header = next(rows, [])
-        content = [row[:2] for row in rows]
-    if header[:2] != HEADER:
-        raise OutputError(path, "reads back wrong", expected=",".join(HEADER), found=",".join(header))
-    expected = [[str(number), str(label)] for number, label in enumerate(predictions.labels.tolist(), 1)]
-    if content != expected:
-        differing = next(
-            (row for row, pair in enumerate(zip(content, expected, strict=False), 1) if pair[0] != pair[1]), 0
-        )
-        found = f"{len(content)} rows, the first that differs being {differing or 'none'}"
-        raise OutputError(path, "reads back wrong", expected=f"{len(expected)} rows", found=found)
+        if header[:2] != HEADER:
+            raise OutputError(path, "reads back wrong", expected=",".join(HEADER), found=",".join(header))
+        number = checksum = 0
+        for number, row in enumerate(rows, 1):
+            if row[0] != str(number) or len(row) < 2 or row[1] not in DIGITS:
+                found = ",".join(row[:2])
+                raise OutputError(path, "reads back wrong", expected=f"{number} and a digit", found=found)
+            checksum = zlib.crc32(row[1].encode(), checksum)
+    if (number, checksum) != (counts.n, counts.checksum):
+        found = f"{number:,} rows" + (" with other labels" if number == counts.n else "")
+        raise OutputError(path, "reads back wrong", expected=f"{counts.n:,} rows", found=found)
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except (OSError, ValueError):
+        return False
