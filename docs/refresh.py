@@ -14,11 +14,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tables import TABLES
+import record_tables
+import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "work" / "docs"
 BLOCK = re.compile(r"<!-- (run|results): ([\w-]+) -->\n(?:(?!<!--).)*<!-- end -->\n", re.DOTALL)
+
+TABLES = tables.TABLES | record_tables.TABLES
 
 # In the order of the pages: a later command may use what an earlier one made.
 COMMANDS = {

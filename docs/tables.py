@@ -39,7 +39,7 @@ def fast_table() -> str:
             ]
         )
     head = ["command", "test accuracy, mean ± sd", "training time, median", "whole process", "seeds"]
-    return table(head, rows) + "\n\n" + _machine(found) + " `benchmarks/fast.py`"
+    return table(head, rows) + "\n\n" + machine_text(found) + " `benchmarks/fast.py`"
 
 
 def peers_table() -> str:
@@ -57,7 +57,7 @@ def peers_table() -> str:
     head = ["network", "test accuracy", "its training time", "ours beside it", "ratio"]
     ours = f"Ours is `train --target {found['target']}`, {percent(found['ours']['accuracy'])} in the mean of "
     ours += f"{len(found['ours']['runs'])} seeds, run in turn with them. "
-    return table(head, rows) + "\n\n" + ours + _machine(found) + " `benchmarks/peers.py`"
+    return table(head, rows) + "\n\n" + ours + machine_text(found) + " `benchmarks/peers.py`"
 
 
 def systems_table() -> str:
@@ -101,7 +101,7 @@ def kaggle_text() -> str:
         f"had {percent(submission['accuracy'])} right ({submission['errors']} of {submission['rows']:,} wrong;",
         f"95 % interval {low * 100:.2f} to {high * 100:.2f} %). Training took {found['train']['whole_seconds']:.0f} s",
         f"as a whole process, the prediction {seconds['median']:.2f} s and {memory['median']:.0f} MB.",
-        f"{_machine(found)} `benchmarks/kaggle.py`",
+        f"{machine_text(found)} `benchmarks/kaggle.py`",
     ]
     return " ".join(sentences)
 
@@ -135,7 +135,7 @@ def reader_table() -> str:
         for name, found in strangers.items()
     ]
     head = ["", "right"]
-    return table(head, rows) + "\n\n" + _machine(result("reader")) + " `make bench-reader`"
+    return table(head, rows) + "\n\n" + machine_text(result("reader")) + " `make bench-reader`"
 
 
 def _share(found: Any) -> str:
@@ -164,7 +164,7 @@ def ablate_text() -> str:
     ]
     head = ["what", "digits", "without", "with", "gain in points", "95 % interval"]
     text = "\n".join(f"- {sentence}" for sentence in found["verdict"])
-    return f"## What came out\n\n{text}\n\n{table(head, rows)}\n\n{_machine(found)} `benchmarks/ablate.py`"
+    return f"## What came out\n\n{text}\n\n{table(head, rows)}\n\n{machine_text(found)} `benchmarks/ablate.py`"
 
 
 def _points(share: float) -> str:
@@ -189,7 +189,7 @@ def compare_table() -> str:
     ]
     head = ["technique", "test accuracy", "95 % interval", "learnt from", "learning, one core", "a digit", "model"]
     text = "\n".join(f"- {sentence}" for sentence in found["verdict"])
-    return f"{text}\n\n{table(head, rows)}\n\n{_machine(found)} `benchmarks/compare.py`"
+    return f"{text}\n\n{table(head, rows)}\n\n{machine_text(found)} `benchmarks/compare.py`"
 
 
 def doubt_text() -> str:
@@ -249,7 +249,7 @@ def explore_text() -> str:
             table(["numbers", "components", "autoencoder", "as good as so many components"], bent)
             + "\n\nMean squared error of a pixel of unseen digits, paper 0 and ink 1.",
             f"All of MNIST took {whole['seconds'] / 60:.1f} minutes and {whole['megabytes'] / 1000:.1f} GB, `--quick` "
-            f"{quick['seconds']:.0f} s. {_machine(found['report_made'])} `benchmarks/explore.py`",
+            f"{quick['seconds']:.0f} s. {machine_text(found['report_made'])} `benchmarks/explore.py`",
         ]
     )
 
@@ -263,7 +263,7 @@ def maps_table() -> str:
         for name, made in found["maps"].items()
     ]
     head = ["a map of 70,000 digits", "time from the pixels on", "vote of the 10 nearest"]
-    made = f"The others with their default settings. {_machine(found['maps_made'])} `benchmarks/explore.py`"
+    made = f"The others with their default settings. {machine_text(found['maps_made'])} `benchmarks/explore.py`"
     return f"{table(head, rows)}\n\n{made}"
 
 
@@ -302,7 +302,7 @@ def serve_text() -> str:
             f"none with anything else. Memory: {memory[0]} MB before, {', '.join(map(str, memory[1:]))} MB after "
             "each round.",
             table(["the same network behind", "at most a second", "rate held", "99 % within, at half of that"], peer),
-            f"The load generator shares the cores. {_machine(found)} `make bench-serve`",
+            f"The load generator shares the cores. {machine_text(found)} `make bench-serve`",
         ]
     )
 
@@ -323,10 +323,10 @@ def corrections_text() -> str:
         wrong = [str(row[when]["mnist"]["errors"]) for when in ("before", "after")]
         rows.append([str(row["seed"]), *hand, *wrong, f"{row['mcnemar_p']:.2f}"])
     head = ["seed", "that hand before", "after", "wrong on MNIST's test digits before", "after", "p (McNemar)"]
-    return f"{table(head, rows)}\n\n{_machine(found)} `benchmarks/corrections.py`"
+    return f"{table(head, rows)}\n\n{machine_text(found)} `benchmarks/corrections.py`"
 
 
-def _machine(found: Any) -> str:
+def machine_text(found: Any) -> str:
     machine = found["machine"]
     kind = "with" if machine["amx_bf16"] else "without"
     return f"{machine['cores']} cores of an {machine['processor'].replace('(R)', '')}, {kind} bf16 hardware."

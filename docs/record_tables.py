@@ -1,0 +1,170 @@
+"""The tables and sentences of docs/records.md, made of the files in benchmarks/results/records/."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from tables import RESULTS, machine_text, percent, result, table
+
+RECORDS = RESULTS / "records"
+# record: what it is called on the page.
+NAMES = {
+    "best": "`best`, the most accurate single network",
+    "tiny": "`tiny`, the fewest parameters at 99.4 %",
+    "least": "`least`, the fewest at 99.0 %",
+    "bulk": "`bulk`, for millions of digits",
+    "fast": "`fast`, for comparison",
+}
+KAGGLE = "best-kaggle"
+
+
+def record(name: str) -> Any:
+    """What is known of a record, None where it was not measured yet."""
+    file = RECORDS / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def known(names: dict[str, str]) -> list[tuple[str, Any]]:
+    return [(words, found) for name, words in names.items() if (found := record(name))]
+
+
+def records_table() -> str:
+    rows = []
+    for words, found in known(NAMES):
+        seeds = found["seeds"]
+        rows.append(
+            [
+                words,
+                f"{found['parameters']:,}",
+                _spread([row["accuracy"] for row in seeds]),
+                percent(fmean(row["without_contested"]["accuracy"] for row in seeds)),
+                " / ".join(
+                    percent(fmean(row["halves"][half]["accuracy"] for row in seeds)) for half in seeds[0]["halves"]
+                ),
+                str(len(seeds)),
+                _time(fmean(row["training_seconds"] for row in seeds)),
+            ]
+        )
+    head = [
+        "network", "parameters", "test accuracy, mean ± sd", "without contested labels", "first half / second half",
+        "seeds", "training, mean",
+    ]  # fmt: skip
+    machines = {machine_text(row) for _, found in known(NAMES) for row in found["seeds"]}
+    return f"{table(head, rows)}\n\n{' '.join(sorted(machines))} `benchmarks/records.py`"
+
+
+def choices_table() -> str:
+    """What was seen before the test set was: the digits held out."""
+    rows = []
+    for words, found in known(NAMES):
+        held, settings = found["validation"], found["settings"]
+        rows.append(
+            [
+                words.split(",")[0],
+                f"{percent(held['accuracy'])} ({held['errors']} of {held['n']:,} wrong)",
+                f"{settings['epochs']:g}",
+                f"{settings['optimiser']}, {settings['learning_rate']:g}, {settings['schedule']}",
+                _augmentation(settings),
+                f"{settings['averaging']:g}",
+                str(settings["views"]),
+            ]
+        )
+    head = ["network", "held out", "epochs", "optimiser, rate", "augmentation", "averaged weights", "views"]
+    return table(head, rows)
+
+
+def _augmentation(settings: dict[str, Any]) -> str:
+    if settings["augmentation"] == "none":
+        return "none"
+    parts = [f"shift {settings['shift']} px"]
+    if settings["augmentation"] != "shift":
+        parts += [f"turn {settings['turn']:g}°", f"scale {settings['scale']:g}", f"shear {settings['shear']:g}"]
+    if settings["augmentation"] == "elastic":
+        parts.append(f"elastic {settings['elastic']:g} px")
+    if settings["erase"]:
+        parts.append(f"{settings['erase']} × {settings['erase']} erased")
+    return ", ".join(parts)
+
+
+def wrong_text() -> str:
+    """Which test digits `best` gets wrong with more than half of its seeds."""
+    found = record("best")
+    seeds = found["seeds"]
+    times = Counter(answer["index"] for row in seeds for answer in row["wrong"])
+    said = {answer["index"]: answer for row in seeds for answer in row["wrong"]}
+    often = sorted(index for index, count in times.items() if count > len(seeds) / 2)
+    contested = [index for index in often if said[index].get("contested")]
+    words = ", ".join(str(index) for index in often)
+    return (
+        f"{len(often)} digits are wrong with more than half of the {len(seeds)} seeds, {len(contested)} of them among "
+        f"the 15 contested ones; {len(times)} digits with any. By their place in the test file: {words}."
+    )
+
+
+def mcnemar_table() -> str:
+    """`best` against `fast`, both trained on all digits, seed by seed."""
+    from inkdigits.measure import mcnemar
+
+    best, fast = ({row["seed"]: row for row in record(name)["seeds"]} for name in ("best", "fast"))
+    rows = []
+    for seed in sorted(best.keys() & fast.keys()):
+        right = np.ones((2, best[seed]["n"]), bool)
+        for side, row in enumerate((best[seed], fast[seed])):
+            right[side, [answer["index"] for answer in row["wrong"]]] = False
+        test = mcnemar(*right)
+        wrong = [str(count) for count in (~right).sum(1)]
+        rows.append([str(seed), *wrong, str(test.only_first), str(test.only_second), f"{test.p:.1g}"])
+    head = ["seed", "`best` wrong", "`fast` wrong", "only `best` right", "only `fast` right", "p (McNemar)"]
+    return table(head, rows)
+
+
+def _spread(values: list[float]) -> str:
+    return percent(fmean(values)) + (f" ± {stdev(values) * 100:.2f}".rstrip() if len(values) > 1 else "")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+
+
+def throughput_table() -> str:
+    found = result("records/throughput")
+    parts = []
+    for name, net in found["nets"].items():
+        rows = []
+        for engine in net["one_core"]:
+            one, every = net["one_core"][engine], net["all_cores"].get(engine, {})
+            if "failed" in one:
+                rows.append([engine, "did not run", "", ""])
+                continue
+            rate = one["images_per_second"]
+            rows.append(
+                [
+                    engine,
+                    f"{rate:,}",
+                    f"{every['images_per_second']:,}" if "images_per_second" in every else "did not run",
+                    f"{net['one_core']['predict']['images_per_second'] / rate:.2g}",
+                ]
+            )
+        errors = " and ".join(f"{100 - count / 100:.2f} % right in {kind}" for kind, count in net["errors"].items())
+        command = net["command"]
+        head = ["engine", "digits a second, one core", "all cores", "`predict` is so many times as fast"]
+        parts.append(
+            f"**`{name}`**, {net['parameters']:,} parameters, {errors}:\n\n{table(head, rows)}\n\n"
+            f"The command `predict` read {command['digits'][0]:,} digits in {command['seconds'][0]} s and "
+            f"{command['digits'][1]:,} in {command['seconds'][1]} s, files opened and written: "
+            f"{command['images_per_second']:,} further digits a second."
+        )
+    return "\n\n".join(parts) + f"\n\n{machine_text(found)} `benchmarks/throughput.py`"
+
+
+TABLES = {
+    "records": records_table,
+    "choices": choices_table,
+    "records-wrong": wrong_text,
+    "mcnemar": mcnemar_table,
+    "throughput": throughput_table,
+}
