@@ -6,6 +6,7 @@
 # make bench-explore  the reports of explore, and its map beside other libraries' (an hour; needs a quiet machine)
 # make bench-reader  the figures of the reader alone, with contact sheets of what it got wrong (twenty minutes)
 # make bench-serve  the server under load, and learning from corrections (twenty minutes; needs a quiet machine)
+# make soak   kills commands two hundred times at random moments, and looks at what they leave (half an hour)
 # make reader trains the model that ships in the package
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve reader clean
+.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve soak reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -67,6 +68,9 @@ bench-serve: .venv/.ready-dev
 	@$(BIN)/python benchmarks/serve.py
 	@$(BIN)/python benchmarks/corrections.py
 	@$(BIN)/python docs/refresh.py --results
+
+soak: .venv/.ready-dev
+	@$(BIN)/python tests/soak.py --kills 200 -o benchmarks/results/soak.json
 
 # The shipped model, with its settings and figures beside it.
 reader: .venv/.ready

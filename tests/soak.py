@@ -1,0 +1,285 @@
+"""Kills commands without warning at random moments and looks at what they leave.
+
+    $ .venv/bin/python tests/soak.py [--kills 200] [--seed 0] [--only predict train …] [-o soak.json]
+
+A command is run once undisturbed, which says how long it takes and what it makes. Then it is started again and again,
+going on where it was killed, and killed (SIGKILL) at a moment drawn at random; after each kill every file must be the
+earlier one or the whole new one. In the end it is left to finish, and must have made what the undisturbed one made. A
+server's corrections are kept if it said so, whenever it is killed.
+
+`make test` does a few of these, `make soak` two hundred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import csv
+import io
+import json
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from serving import START_SECONDS, running
+
+from inkdigits.digits.dataset import Digits
+from inkdigits.digits.formats import load_digits, save_digits
+from inkdigits.nets.run import load_state, read_config
+
+COMMAND = [sys.executable, "-m", "inkdigits"]
+LATER = 1.1  # kills fall up to so many times the time that the undisturbed command takes
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command, what it makes, and what must hold whenever it is killed.
+
+    Attributes
+    ----------
+    words: the command's, given the folder that it writes into and whether there is something to go on with.
+    whole: what is compared in the end, given that folder.
+    holds: raises AssertionError if something that was left is broken.
+    """
+
+    words: Callable[[Path, bool], Sequence[object]]
+    whole: Callable[[Path], Any]
+    holds: Callable[[Path], None]
+
+
+@dataclass
+class Outcome:
+    """What came of a scenario: kills that were made, those that came too late, restarts that could not go on."""
+
+    kills: int = 0
+    too_late: int = 0
+    seconds: float = 0.0
+    moments: list[float] = field(default_factory=list)
+
+
+def scenarios(folder: Path) -> dict[str, Scenario]:
+    """What is killed, and the files that it needs, made in `folder`."""
+    train, test = load_digits("mnist:train"), load_digits("mnist:test")
+    save_digits(train.take(slice(4_000)), folder / "train.npz")
+    save_digits(test.take(slice(400)), folder / "test.npz")
+    many = folder / "many.npz"
+    np.savez(many, images=np.tile(test.images, (6, 1, 1)))
+    earlier = folder / "earlier.csv"
+    save_digits(test.take(slice(20)), earlier)
+    model = folder / "model"
+    run([*COMMAND, "train", folder / "train.npz", "--target", "99.0", "--epochs", "1", "-o", model, "-q"])
+
+    def is_earlier_or_new(name: str, whole: Callable[[Path], object]) -> Callable[[Path], None]:
+        def holds(place: Path) -> None:
+            file = place / name
+            if file.read_bytes() != earlier.read_bytes():
+                whole(file)
+
+        return holds
+
+    def answers(file: Path) -> bytes:
+        with file.open(newline="") as text:
+            rows = list(csv.reader(text))
+        assert [row[0] for row in rows[1:]] == [str(number) for number in range(1, 60_001)]
+        return file.read_bytes()
+
+    def trained(place: Path) -> bytes:
+        run_made = place / "run"
+        state = load_state(run_made)
+        assert state is not None
+        json.loads((run_made / "metrics.json").read_text())
+        return (run_made / "model.onnx").read_bytes() + (run_made / "training-hashes.npy").read_bytes()
+
+    def run_holds(place: Path) -> None:
+        run_made = place / "run"
+        if not (run_made / "config.json").exists():
+            assert not (run_made / "checkpoint").exists()
+            return
+        read_config(run_made / "config.json")
+        load_state(run_made)
+        for name in ("metrics.json", "history.csv", "model.onnx", "training-hashes.npy"):
+            file = run_made / name
+            assert not file.exists() or file.stat().st_size > 0, name
+
+    def compared(place: Path) -> Any:
+        with (place / "comparison" / "results.csv").open(newline="") as text:
+            rows = list(csv.DictReader(text))
+        found = {(row["technique"], row["size"], row["seed"]): (row["status"], row["right"]) for row in rows}
+        assert len(found) == len(rows)
+        assert (place / "comparison" / "report.html").read_text().rstrip().endswith("</html>")
+        return found
+
+    def comparison_holds(place: Path) -> None:
+        file = place / "comparison" / "results.csv"
+        if file.exists():
+            with file.open(newline="") as text:
+                rows = list(csv.DictReader(text))
+            assert all(None not in row and None not in row.values() for row in rows)
+
+    techniques = "nearest-mean,lda,ridge,naive-bayes,tree"
+    return {
+        "predict": Scenario(
+            lambda place, going_on: [
+                "predict", many, "-m", model, "-o", place / "out.csv", *(["--resume"] if going_on else [])
+            ],
+            lambda place: answers(place / "out.csv"),
+            is_earlier_or_new("out.csv", answers),
+        ),
+        "train": Scenario(
+            lambda place, going_on: (
+                ["train", "--resume", "-o", place / "run"]
+                if going_on and (place / "run" / "config.json").exists()
+                else ["train", folder / "train.npz", "--net", "b-regularised", "--epochs", "3", "-o", place / "run",
+                      "--force"]
+            ),
+            trained,
+            run_holds,
+        ),
+        "data": Scenario(
+            lambda place, going_on: ["data", many, "--to", place / "out.csv"],
+            lambda place: (place / "out.csv").read_bytes(),
+            is_earlier_or_new("out.csv", load_digits),
+        ),
+        "compare": Scenario(
+            lambda place, going_on: [
+                "compare", folder / "train.npz", "-o", place / "comparison", "--techniques", techniques,
+                "--sizes", "500,2000", *(["--resume"] if going_on else []),
+            ],
+            compared,
+            comparison_holds,
+        ),
+    }  # fmt: skip
+
+
+def run(words: Sequence[object]) -> None:
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(map(str, words))}: {done.stderr}")
+
+
+def fresh(place: Path, earlier: Path) -> Path:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    shutil.copy(earlier, place / "out.csv")
+    return place
+
+
+def soak(name: str, scenario: Scenario, folder: Path, kills: int, rng: random.Random) -> Outcome:
+    """Run a scenario to its end in spite of so many kills."""
+    reference = fresh(folder / f"{name}-whole", folder / "earlier.csv")
+    began = time.perf_counter()
+    run([*COMMAND, *scenario.words(reference, False), "-q"])
+    outcome = Outcome(seconds=time.perf_counter() - began)
+    expected = scenario.whole(reference)
+    place = fresh(folder / name, folder / "earlier.csv")
+    going_on = False
+    while outcome.kills < kills:
+        words = [str(word) for word in (*COMMAND, *scenario.words(place, going_on), "-q")]
+        moment = rng.uniform(0, outcome.seconds * LATER)
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                status = process.wait(moment)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                outcome.kills += 1
+                outcome.moments.append(round(moment, 3))
+                scenario.holds(place)
+                going_on = True
+                continue
+            assert process.stderr is not None
+            assert status == 0, f"{' '.join(words)}: {process.stderr.read()}"
+        # It was done before it could be killed: what it made must be right, and it begins anew.
+        outcome.too_late += 1
+        assert scenario.whole(place) == expected, f"{name}: another result after {outcome.kills} kills"
+        place, going_on = fresh(folder / name, folder / "earlier.csv"), False
+    run([*COMMAND, *scenario.words(place, going_on), "-q"])
+    assert scenario.whole(place) == expected, f"{name}: another result after {outcome.kills} kills"
+    return outcome
+
+
+def soak_serve(folder: Path, kills: int, rng: random.Random) -> Outcome:
+    """Kill a server that is being given corrections: those that it said it kept are kept, and it starts again."""
+    outcome = Outcome()
+    file = folder / "corrections.sqlite"
+    digits = load_digits("mnist:test").take(slice(50))
+    bodies = [_correction(digits, row) for row in range(len(digits))]
+    kept = 0
+    for _ in range(kills):
+        moment = time.monotonic() + rng.uniform(0.05, 0.6)
+        with running("--corrections", str(file), "-q") as server:
+            address = f"http://127.0.0.1:{server.port}/v1/corrections"
+            while time.monotonic() < moment + 0.05:
+                if time.monotonic() >= moment:
+                    server.process.send_signal(signal.SIGKILL)
+                headers = {"content-type": "application/json"}
+                request = urllib.request.Request(address, bodies[kept % len(bodies)], headers)
+                try:
+                    with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
+                        assert answer.status < 300
+                except OSError:
+                    break
+                kept += 1
+            server.process.kill()
+            server.process.wait()
+        outcome.kills += 1
+        with closing(sqlite3.connect(file)) as database:
+            assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        found = load_digits(file) if kept else None
+        # One more may be there than was answered: it was kept, and killed before it could say so.
+        count = len(found) if found is not None else 0
+        assert kept <= count <= kept + outcome.kills, f"serve: {count} corrections kept, {kept} answered"
+        kept = count
+    return outcome
+
+
+def _correction(digits: Digits, row: int) -> bytes:
+    picture = io.BytesIO()
+    Image.fromarray(digits.images[row]).save(picture, "PNG")
+    glyph = base64.b64encode(picture.getvalue()).decode()
+    return json.dumps({"glyph": glyph, "label": int(digits.need_labels("correct")[row]), "answer": 0}).encode()
+
+
+NAMES = ("predict", "train", "data", "compare", "serve")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="in all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    rng, found = random.Random(arguments.seed), {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        known = scenarios(folder)
+        for place, scenario in enumerate(arguments.only):
+            share = arguments.kills * (place + 1) // len(arguments.only) - arguments.kills * place // len(
+                arguments.only
+            )
+            if scenario == "serve":
+                outcome = soak_serve(folder, share, rng)
+            else:
+                outcome = soak(scenario, known[scenario], folder, share, rng)
+            found[scenario] = {"kills": outcome.kills, "undisturbed_seconds": round(outcome.seconds, 2)}
+            print(f"{scenario}: {outcome.kills} kills survived, {outcome.too_late} came too late", flush=True)
+    if arguments.output:
+        arguments.output.write_text(json.dumps({"seed": arguments.seed, "scenarios": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
