@@ -7,6 +7,7 @@
 # make bench-reader  the figures of the reader alone, with contact sheets of what it got wrong (twenty minutes)
 # make bench-serve  the server under load, and learning from corrections (twenty minutes; needs a quiet machine)
 # make soak   kills commands two hundred times at random moments, and looks at what they leave (half an hour)
+# make fuzz   feeds every reader of files with what reaches new branches of it (five minutes)
 # make reader trains the model that ships in the package
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve soak reader clean
+.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve soak fuzz reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -71,6 +72,10 @@ bench-serve: .venv/.ready-dev
 
 soak: .venv/.ready-dev
 	@$(BIN)/python tests/soak.py --kills 200 -o benchmarks/results/soak.json
+
+fuzz: .venv/.ready-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group fuzz
+	@$(BIN)/python tests/fuzz.py --seconds 300 -o benchmarks/results/fuzz.json
 
 # The shipped model, with its settings and figures beside it.
 reader: .venv/.ready

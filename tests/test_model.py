@@ -186,6 +186,16 @@ def test_a_file_whose_metadata_is_damaged_or_newer_is_refused(run: Run, tmp_path
             load_model(changed(run, tmp_path / "damaged.onnx", **metadata))
 
 
+def test_a_file_with_names_that_are_no_text_is_refused(run: Run, tmp_path: Path) -> None:
+    content = run.model.read_bytes()
+    for name in (b"preparation", b"novelty_threshold"):
+        assert name in content
+        path = tmp_path / "model.onnx"
+        path.write_bytes(content.replace(name, b"\xd7" + name[1:]))
+        with pytest.raises(ModelError, match="damaged, expected names in UTF-8"):
+            load_model(path)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_model_with_damaged_weights_is_refused(value: float, run: Run, tmp_path: Path) -> None:
     model = onnx.load(run.model)

@@ -92,14 +92,17 @@ class Model:
     ) -> None:
         self.path, self.name, self.folder = path, name, folder
         self.session = _open(path, threads)
-        self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self.input_scale: str | None = None
-        if self.metadata.get("format") is None:
-            self._adopt(input_scale)
-        elif input_scale is not None:
-            raise InputError("--input-scale", "is for foreign models", found=f"{path}, which scales its own input")
-        else:
-            self._check()
+        try:
+            self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
+            if self.metadata.get("format") is None:
+                self._adopt(input_scale)
+            elif input_scale is not None:
+                raise InputError("--input-scale", "is for foreign models", found=f"{path}, which scales its own input")
+            else:
+                self._check()
+        except UnicodeDecodeError as error:  # of a name or of what it says of itself
+            raise ModelError(path, "damaged", expected="names in UTF-8", found=str(error), mend="get it again") from error
 
     @property
     def novelty_threshold(self) -> float | None:
