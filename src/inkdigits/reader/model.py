@@ -102,7 +102,7 @@ class Model:
             else:
                 self._check()
         except UnicodeDecodeError as error:  # of a name or of what it says of itself
-            raise ModelError(path, "damaged", expected="names in UTF-8", found=str(error), mend="get it again") from error
+            raise ModelError(path, "damaged", expected="names in UTF-8", found=str(error)) from error
 
     @property
     def novelty_threshold(self) -> float | None:
