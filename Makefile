@@ -6,6 +6,7 @@
 # make bench-explore  the reports of explore, and its map beside other libraries' (an hour; needs a quiet machine)
 # make bench-reader  the figures of the reader alone, with contact sheets of what it got wrong (twenty minutes)
 # make bench-serve  the server under load, and learning from corrections (twenty minutes; needs a quiet machine)
+# make package builds what is released, installs it into clean environments, and uses it there (two minutes)
 # make soak   kills commands two hundred times at random moments, and looks at what they leave (half an hour)
 # make fuzz   feeds every reader of files with what reaches new branches of it (five minutes)
 # make reader trains the model that ships in the package
@@ -15,7 +16,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve soak fuzz reader clean
+.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve package soak fuzz reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -69,6 +70,10 @@ bench-serve: .venv/.ready-dev
 	@$(BIN)/python benchmarks/serve.py
 	@$(BIN)/python benchmarks/corrections.py
 	@$(BIN)/python docs/refresh.py --results
+
+package: .venv/.ready-dev
+	@$(BIN)/python tests/package.py
+	@$(BIN)/python tests/package.py --floors
 
 soak: .venv/.ready-dev
 	@$(BIN)/python tests/soak.py --kills 200 -o benchmarks/results/soak.json
