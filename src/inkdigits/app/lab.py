@@ -77,6 +77,7 @@ def train(
     if not (resume or from_config or all_of):
         # Before PyTorch is loaded: a misspelt name is answered at once.
         settings_for(net or "fast", target=target, **settings)
+    from ..nets.ranks import Ranks
     from ..nets.train import train as run_training
 
     run = run_training(
@@ -96,8 +97,9 @@ def train(
         progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
         **settings,
     )
-    click.echo(to_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
-    say(f"next: inkdigits evaluate {run.folder}")
+    if Ranks().is_first:
+        click.echo(to_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
+        say(f"next: inkdigits evaluate {run.folder}")
 
 
 @click.command()

@@ -31,6 +31,7 @@ from .conditions import wear
 from .forms import draw_forms
 from .nondigits import draw_scribbles, make_non_digits
 from .optimiser import Optimiser
+from .ranks import Ranks
 from .run import Epoch, State
 from .zoo import Whitening
 
@@ -136,7 +137,11 @@ class Training:
         validation = Tensors.of(validation) if isinstance(validation, Digits) else validation
         # An output more than there are classes is for what is none of them.
         self.classes = len(network[-1].bias) - bool(settings.non_digits)  # type: ignore[arg-type]
+        self.ranks = Ranks()
         self.device = choose_device(settings.device)
+        if self.device.type == "cuda":
+            self.device = torch.device("cuda", self.ranks.local)
+        self.ranks.join(self.device)
         self.precision = choose_precision(settings.precision, self.device)
         for layer in network:
             if isinstance(layer, Whitening):
@@ -155,16 +160,18 @@ class Training:
         if settings.non_digits:
             scribbles = draw_scribbles(SCRIBBLES, np.random.default_rng(settings.seed))
             self.scribbles = torch.from_numpy(scribbles).unsqueeze(1).to(self.device)
+        self.model = self.ranks.wrap(self.network, self.device)  # what is trained, with the weights of `network`
         self.optimiser = Optimiser(self.network, settings)
         self.average = Averaged(self.network, settings.averaging) if settings.averaging else None
         self.best: dict[str, Tensor] | None = None
         self.history: list[Epoch] = []
-        self.batches = max(1, round(len(train) / settings.batch))
-        if len(train) // self.batches < 2 and any(isinstance(layer, _BATCH_NORMS) for layer in network):
-            found = f"{len(train) // self.batches} of {len(train)} digits"
-            raise InputError(
-                "setting batch", "batch norm cannot work", expected="2 or more digits a batch", found=found
-            )
+        # Each process has a batch of its own, as on a machine of its own: together they make one of so many times more.
+        self.batches = max(1, round(len(train) / (settings.batch * self.ranks.count)))
+        each = len(train) // self.batches // self.ranks.count
+        if not each or (each < 2 and any(isinstance(layer, _BATCH_NORMS) for layer in network)):
+            found = f"{each} of {len(train)} digits"
+            what = "batch norm cannot work" if each else "fewer digits than processes"
+            raise InputError("setting batch", what, expected="2 or more digits a batch", found=found)
         self.steps = max(1, round(settings.epochs * self.batches))
 
     def run(
@@ -212,20 +219,28 @@ class Training:
     def _epoch(self, number: int, on_step: Callable[[Tensor, Tensor], None] | None) -> tuple[float, float, float]:
         seed = int(np.random.SeedSequence([self.settings.seed, number]).generate_state(1)[0])
         generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)  # dropout draws from the global generator
+        torch.manual_seed(seed + self.ranks.rank)  # dropout draws from the global generator
         order = torch.randperm(len(self.train.labels), generator=generator).to(self.device)
+        if not self.ranks.is_first:
+            # The same order, but not the same augmentation of other digits.
+            generator = torch.Generator().manual_seed(seed + self.ranks.rank)
         first = number * self.batches
         losses = torch.zeros((), device=self.device)
         right = torch.zeros((), device=self.device)
         seen, rate = 0, 0.0
+        self.model.train()
         self.network.train()
-        for step, index in enumerate(order.tensor_split(self.batches)[: self.steps - first], start=first):
+        for step, batch in enumerate(order.tensor_split(self.batches)[: self.steps - first], start=first):
             rate = rate_at(self.settings, step, self.steps)
+            index = self.ranks.share(batch)
             labels = self.train.labels[index]
             images = self._changed(_prepare(self.train.inputs[index]), labels, generator)
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-                logits = self.network(images)
+                logits = self.model(images)
             loss = self._loss(logits.float(), labels)
+            if self.ranks.count > 1:
+                # Gradients are averaged over the processes, whose shares may differ by one digit.
+                loss = loss * (len(index) * self.ranks.count / len(batch))
             self.optimiser.forget_gradients()
             loss.backward()
             self.optimiser.step(rate)
@@ -236,13 +251,15 @@ class Training:
                 hits = (digits.argmax(1) == labels).sum()
                 # Of the digits alone and without the smoothing, so that both parts' losses are the same thing.
                 simple = not self.settings.label_smoothing and not self.settings.non_digits
+                simple = simple and self.ranks.count == 1
                 plain = loss.detach() if simple else F.cross_entropy(digits.float(), labels)
                 losses += plain * len(index)
                 right += hits
                 seen += len(index)
             if on_step:
                 on_step(plain, hits)
-        return float(losses) / seen, float(right) / seen, rate
+        said = self.ranks.total(torch.stack([losses, right, torch.tensor(float(seen), device=self.device)]))
+        return float(said[0] / said[2]), float(said[1] / said[2]), rate
 
     def _changed(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """A batch as it is trained on: its digits first, then the images that are none, all of them augmented."""

@@ -39,6 +39,7 @@ try:
     from . import run, zoo
     from .finish import finish
     from .fit import Training
+    from .ranks import Ranks
     from .run import Taken
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
@@ -241,6 +242,13 @@ def _train(
     progress: bool,
 ) -> Run:
     settings = plan.settings
+    ranks = Ranks()
+    if not ranks.is_first:
+        say, progress = _silence, False
+    if ranks.count > 1 and plan.search:
+        raise InputError(
+            "--search", "is for one process", found=f"{ranks.count} of them", mend="search without torchrun"
+        )
     began = time.perf_counter()
     kept, held = _load(plan, say)
     loaded = time.perf_counter()
@@ -257,9 +265,10 @@ def _train(
         folder = output
         if plan.search and plan.earlier and plan.search != plan.earlier["search"]:
             write_config(folder, settings)
-    else:
+    elif ranks.is_first:
         folder = run.new_folder(output, settings, force=force)
         write_config(folder, settings)
+    folder = ranks.agree(folder if resume or ranks.is_first else Path())
     found = look(folder) if look else None
     if found:
         settings = found.settings
@@ -282,7 +291,9 @@ def _train(
         say(f"stopped; `inkdigits train --resume -o {folder}` goes on")
         raise
     trained = time.perf_counter()
-
+    if not ranks.is_first:
+        ranks.agree(None)  # until the first has finished
+        return Run(folder, folder / MODEL_FILE, settings, run.read_metrics(folder))
     metrics = finish(training, folder, kept, held, sources=(plan.source, *plan.extra), taken=plan.taken, say=say)
     if found and plan.search:
         metrics["search"] = {"trials": found.trials, "best": found.best, "epochs": plan.search["epochs"]}
@@ -297,7 +308,12 @@ def _train(
         metrics |= {name: value for name, value in run.read_metrics(folder).items() if name == "test"}
     run.write_json(folder / run.METRICS, metrics)
     run.write_card(folder, settings, metrics, " and ".join(_name(source) for source in (plan.source, *plan.extra)))
+    ranks.agree(None)
     return Run(folder, folder / MODEL_FILE, settings, metrics)
+
+
+def _silence(line: str) -> None:
+    """Talk that the first process does for all."""
 
 
 def _searcher(
@@ -377,8 +393,10 @@ def _fit(
 
         def on_epoch(training: Training) -> None:
             row = training.history[-1]
-            run.save_state(folder, training.state())
-            if stop_after is not None and row.seconds * (1 + 1 / len(training.history)) > stop_after:
+            if training.ranks.is_first:
+                run.save_state(folder, training.state())
+            late = stop_after is not None and row.seconds * (1 + 1 / len(training.history)) > stop_after
+            if training.ranks.agree(late):
                 training.steps = min(training.steps, len(training.history) * training.batches)
             bar.clear()
             held = f"; held out {row.validation_loss:.4f}, {row.validation_accuracy:.2%}"
