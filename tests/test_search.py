@@ -23,6 +23,7 @@ from inkdigits.nets import search as searching
 from inkdigits.nets.catalogue import NETWORKS, settings_for
 from inkdigits.nets.search import Range, changed, space_of, url_of
 from inkdigits.nets.train import Run, train
+from inkdigits.nets.zoo import WIDE
 
 TRIALS = 8  # more than are needed before one is stopped early
 SEARCHED: dict[str, Any] = {"net": "softmax", "epochs": 3, "search": TRIALS, "seed": 1}
@@ -204,9 +205,11 @@ def test_the_space_of_every_network_has_its_own_settings_in_it(name: str) -> Non
     for key, values in space.items():
         own = getattr(settings, key, 1.0)
         assert values.low <= own <= values.high if isinstance(values, Range) else own in values, key
-    assert ("width" in space) == (name in ("fast", "reader"))
+    assert ("width" in space) == (name in ("fast", *WIDE))
     assert ("augmentation" in space) == (name != "reader")
-    assert ("dropout" in space) == (name.startswith(("b-", "a-conv")) or name in ("reader", "a-mlp-bn-dropout-adam"))
+    assert ("dropout" in space) == (
+        name.startswith(("b-", "a-conv")) or name in ("reader", "best", "a-mlp-bn-dropout-adam")
+    )
 
 
 def test_the_strength_of_augmentation_is_one_factor() -> None:
