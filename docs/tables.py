@@ -66,10 +66,7 @@ def systems_table() -> str:
         grouped.setdefault(row["name"], []).append(row)
     rows = []
     for name, runs in grouped.items():
-        theirs, accuracies = runs[0]["theirs"], [run["test"]["accuracy"] for run in runs]
-        ours = percent(fmean(accuracies))
-        if len(runs) > 1:
-            ours += f" ± {stdev(accuracies) * 100:.2f} ({len(runs)} seeds)"
+        theirs = runs[0]["theirs"]
         rows.append(
             [
                 f"`{name}`",
@@ -78,12 +75,20 @@ def systems_table() -> str:
                 _pair(theirs["train_accuracy"], theirs["train_loss"]),
                 # One printed figure has three decimals: 99.285.
                 _pair(theirs["test_accuracy"], theirs["test_loss"], decimals=3 if name == "b-regularised" else 2),
-                _pair(fmean(run["train"]["accuracy"] for run in runs), fmean(run["train"]["loss"] for run in runs)),
-                f"{ours} / {fmean(run['test']['loss'] for run in runs):.4f}",
+                *(f"{_mean(runs, part, 'accuracy')} / {_mean(runs, part, 'loss')}" for part in ("train", "test")),
+                str(len(runs)),
             ]
         )
-    head = ["network", "parameters", "epochs", "their train", "their test", "our train", "our test"]
+    head = ["network", "parameters", "epochs", "their train", "their test", "our train", "our test", "seeds"]
     return table(head, rows) + "\n\nAccuracy / loss. `benchmarks/systems.py`"
+
+
+def _mean(runs: list[Any], part: str, what: str) -> str:
+    """Mean ± standard deviation over the seeds."""
+    values = [run[part][what] for run in runs]
+    spread = stdev(values) if len(values) > 1 else 0.0
+    mean = percent(fmean(values)) if what == "accuracy" else f"{fmean(values):.4f}"
+    return mean + (f" ± {spread * 100:.2f}" if what == "accuracy" else f" ± {spread:.4f}") * (len(values) > 1)
 
 
 def _pair(accuracy: float | None, loss: float | None, *, decimals: int = 2) -> str:
