@@ -73,7 +73,7 @@ class Outcome:
 def scenarios(folder: Path) -> dict[str, Scenario]:
     """What is killed, and the files that it needs, made in `folder`."""
     train, test = load_digits("mnist:train"), load_digits("mnist:test")
-    save_digits(train.take(slice(4_000)), folder / "train.npz")
+    save_digits(train.take(slice(1_500)), folder / "train.npz")
     save_digits(test.take(slice(400)), folder / "test.npz")
     many = folder / "many.npz"
     np.savez(many, images=np.tile(test.images, (6, 1, 1)))
@@ -156,7 +156,7 @@ def scenarios(folder: Path) -> dict[str, Scenario]:
         "compare": Scenario(
             lambda place, going_on: [
                 "compare", folder / "train.npz", "-o", place / "comparison", "--techniques", techniques,
-                "--sizes", "500,2000", *(["--resume"] if going_on else []),
+                "--sizes", "500,1000", *(["--resume"] if going_on else []),
             ],
             compared,
             comparison_holds,

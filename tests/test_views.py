@@ -73,8 +73,9 @@ def test_one_view_is_the_network_itself() -> None:
 
 @pytest.mark.parametrize("more", [{}, {"non_digits": 0.25, "second_look": True, "drawn_forms": 20}])
 def test_the_file_of_a_training_with_views_answers_with_their_mean(
-    more: dict[str, float], few: Digits, tmp_path: Path
+    more: dict[str, float], few: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("inkdigits.nets.fit.SCRIBBLES", 200)
     # Whether the file says what the network says, the training looks for itself.
     some = load_mnist("train").take(slice(600))
     told: dict[str, Any] = {"net": "fast", "target": "99.0", **more}
