@@ -1,6 +1,6 @@
 """Files of up to a million digits through `inkdigits predict`: memory and time against rows.
 
-    $ .venv/bin/python benchmarks/scale.py [--rows 10000 100000 1000000] [--model bulk]
+    $ .venv/bin/python benchmarks/scale.py [--rows 10000 100000 1000000] [--model reader]
 
 The files hold MNIST's 70,000 digits over and over, as CSV, IDX, `.npz` and Parquet. What counts is the peak memory of
 the whole process and how it grows: megabytes for a million rows more, by least squares. Written to

@@ -228,6 +228,8 @@ def test_several_sources_and_patterns_are_read_in_their_order(run: Run, few: Dig
         predict(str(tmp_path / "*.gz"), model=run.folder)
     with pytest.raises(InputError, match=r"nosuch\.csv: no such file"):
         predict([tmp_path / "a.csv", tmp_path / "nosuch.csv"], model=run.folder, watch=stopped_at(0, AssertionError))
+    with pytest.raises(InputError, match="mnst: no such file or source, expected mnist, "):
+        predict(["mnist", "mnst"], model=run.folder, watch=stopped_at(0, AssertionError))
     with pytest.raises(InputError, match="none given"):
         predict([], model=run.folder)
 

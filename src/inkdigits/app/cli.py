@@ -193,20 +193,16 @@ def predict(
     \b
     inkdigits predict test.csv -m runs/kaggle -o submission.csv
     inkdigits predict forms.parquet -o answers.csv --details
-    inkdigits predict 'scans/*.csv.gz' -m bulk -o answers.parquet
-    inkdigits predict 'scans/*.csv.gz' -m bulk -o answers.parquet --resume
+    inkdigits predict 'scans/*.csv.gz' -o answers.parquet
+    inkdigits predict 'scans/*.csv.gz' -o answers.parquet --resume
     """
     from ..reader.predict import predict as run_prediction
 
     with progress_bar(quiet) as watch:
-        try:
-            result = run_prediction(
-                list(sources), model=model, output=output, details=details, resume=resume, threads=threads,
-                input_scale=input_scale, say=say, watch=watch,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            say(f"stopped; the same command with --resume goes on with {output}")
-            raise
+        result = run_prediction(
+            list(sources), model=model, output=output, details=details, resume=resume, threads=threads,
+            input_scale=input_scale, say=say, watch=watch,
+        )  # fmt: skip
     if as_json:
         click.echo(to_json(result.as_dict()))
     for line in result.text().splitlines():

@@ -30,7 +30,7 @@ from ..errors import InputError, OutputError
 from .arrays import IDX_NAME, check_images, read_idx, read_npz, write_idx, write_npz, write_npz_parts
 from .corrections import read_corrections, write_corrections
 from .dataset import PIXELS, Digits, join
-from .files import is_folder
+from .files import is_folder, need_file
 from .mnist import PARTS, Part, load_mnist
 from .pictures import read_folder, read_parquet, write_folder, write_parquet
 from .table import read_csv, write_csv
@@ -102,6 +102,25 @@ def name_and_part(source: Source) -> tuple[str, Part | None]:
     return name, None
 
 
+def file_of(source: Source) -> Path | None:
+    """The file or folder that a source names, None for one that is no file.
+
+    Raises InputError if there is none, or of no known kind; what is in it is not looked at.
+    """
+    if isinstance(source, Digits | np.ndarray):
+        return None
+    name, _ = name_and_part(source)
+    path = Path(name)
+    if name == "mnist":
+        return None
+    if not is_folder(path):
+        lower = path.name.lower()
+        if not lower.endswith((".npz", ".parquet", *SQLITE_ENDS, *TABLE_ENDS)) and not IDX_NAME.fullmatch(lower):
+            raise _unknown(path)
+        need_file(path)
+    return path
+
+
 def _read_file(path: Path) -> dict[str, Digits]:
     name = path.name.lower()
     if is_folder(path):
@@ -116,8 +135,12 @@ def _read_file(path: Path) -> dict[str, Digits]:
         return {"all": read_corrections(path)}
     if name.endswith(TABLE_ENDS):
         return {"all": read_csv(path)}
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> InputError:
     what = "an unknown kind of file" if os.path.lexists(path) else "no such file or source"
-    raise InputError(path, what, expected=f"mnist, {KNOWN}", found=path.suffix or "a name without an ending")
+    return InputError(path, what, expected=f"mnist, {KNOWN}", found=path.suffix or "a name without an ending")
 
 
 def save_parts(parts: dict[str, Digits], path: str | os.PathLike[str]) -> None:

@@ -18,9 +18,8 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..errors import InputError, OutputError
@@ -133,14 +132,6 @@ class Growing:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Growing:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
@@ -188,7 +179,7 @@ def write_on(
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "is read-only", str(target))
         growing = Growing(target, told, resume=resume)
-        with growing:
+        with closing(growing):
             try:
                 growing.save()
                 yield growing

@@ -28,13 +28,13 @@ def augment(images: Tensor, settings: Settings, generator: torch.Generator) -> T
     if settings.augmentation == "none":
         return images
     if settings.augmentation == "shift":
-        moved = shift(images, settings.shift, generator)
-        return erase(moved, settings.erase, generator) if settings.erase else moved
-    grid = affine_grid(images, settings, generator)
-    if settings.augmentation == "elastic":
-        grid = grid + elastic_displacement(images, settings.elastic, generator)
-    changed = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return erase(changed, settings.erase, generator) if settings.erase else changed
+        images = shift(images, settings.shift, generator)
+    else:
+        grid = affine_grid(images, settings, generator)
+        if settings.augmentation == "elastic":
+            grid = grid + elastic_displacement(images, settings.elastic, generator)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return erase(images, settings.erase, generator) if settings.erase else images
 
 
 def shift(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
@@ -89,7 +89,7 @@ def elastic_displacement(images: Tensor, pixels: float, generator: torch.Generat
     kernel = torch.exp(-(offsets**2) / (2 * ELASTIC_SIGMA**2))
     # Smoothing leaves the kernel's sum of squares of the noise's variance, along each axis: this brings it back to one.
     kernel = kernel / kernel.square().sum().sqrt()
-    # As a matrix with the kernel along its diagonal: to multiply by it twice takes a tenth of the time of convolving.
+    # As a matrix with the kernel along its diagonal: to multiply by it twice is much faster than to convolve.
     wide = side + 2 * reach
     band = torch.stack([F.pad(kernel, (row, side - 1 - row)) for row in range(side)])
     noise = torch.randn((2 * count, wide, wide), generator=generator)

@@ -103,9 +103,7 @@ class Averaged:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
-        # A layer that stands in several places is one: its weights are averaged, and swapped, once.
-        state = {value.data_ptr(): value for value in network.state_dict().values() if value.is_floating_point()}
-        self.live = list(state.values())
+        self.live = [value for value in network.state_dict().values() if value.is_floating_point()]
         self.mean = [value.clone() for value in self.live]
 
     @torch.no_grad()

@@ -37,6 +37,8 @@ class Ranks:
     def join(self, device: torch.device) -> None:
         """Find the others, unless that is done."""
         if self.count > 1 and not torch.distributed.is_initialized():
+            if device.type == "cuda":
+                torch.cuda.set_device(device)  # where what is agreed on goes through
             torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..digits.dataset import PIXELS, Digits, data_hash, overlap
-from ..digits.files import is_device, is_folder, need_file, write_whole
-from ..digits.formats import Source, load_digits, name_and_part
+from ..digits.files import is_device, write_whole
+from ..digits.formats import Source, file_of, load_digits
 from ..digits.partial import write_on
 from ..digits.stream import stream_digits
 from ..digits.table import answers_to_parquet
@@ -175,8 +175,8 @@ def predict(
     hashes, counts = opened.training_hashes(), Counts()
     kept: list[Predictions] = []
 
-    def answers(skip: int) -> Iterator[Answer]:
-        with closing(_ahead(_chunks(sources, skip))) as chunks:
+    def answers(counts: Counts) -> Iterator[Answer]:
+        with closing(_ahead(_chunks(sources, counts.n))) as chunks:
             for digits, share in chunks:
                 said = opened.predict(digits.images)
                 refused = opened.refused(said)
@@ -185,10 +185,10 @@ def predict(
                 yield said, refused
 
     if path is None:
-        kept = [said for said, _ in answers(0)]
+        kept = [said for said, _ in answers(counts)]
     elif is_device(path):
         with write_whole(path) as file, file.open("wb") as sink:
-            sink.writelines(_lines(answers(0), details))
+            sink.writelines(_lines(answers(counts), details))
     else:
         told = {
             "sources": [_identity(one) for one in sources],
@@ -201,9 +201,13 @@ def predict(
             counts = Counts(**growing.state)
             if counts.n:
                 say(f"{path}: going on after {counts.n:,} digits")
-            for lines in _lines(answers(counts.n), details, counts.n if growing.size else None):
-                growing.write(lines)
-                growing.commit(asdict(counts))
+            try:
+                for lines in _lines(answers(counts), details, counts.n if growing.size else None):
+                    growing.write(lines)
+                    growing.commit(asdict(counts))
+            except KeyboardInterrupt:
+                say(f"stopped; the same command with --resume goes on with {path}")
+                raise
             growing.flush()
             check_submission(growing.path, counts)
     labelled = counts.labelled == counts.n
@@ -239,18 +243,8 @@ def _sources(source: Source | Sequence[Source]) -> list[Source]:
         raise InputError("source", "none given", expected="one or more")
     # Whatever is not there is said before the work, not in the midst of it.
     for one in found:
-        file = _file_of(one)
-        if file is not None and not is_folder(file):
-            need_file(file)
+        file_of(one)
     return found
-
-
-def _file_of(source: Source) -> Path | None:
-    """The file or folder that a source names, None for one that is no file."""
-    if isinstance(source, Digits | np.ndarray):
-        return None
-    name, _ = name_and_part(source)
-    return None if name == "mnist" else Path(name)
 
 
 def _named(source: Source) -> str:
@@ -259,7 +253,7 @@ def _named(source: Source) -> str:
 
 def _identity(source: Source) -> str:
     """What tells whether a source is the one that an interrupted command read: of a file name, size and time."""
-    file = _file_of(source)
+    file = file_of(source)
     if file is None:
         return _named(source) if isinstance(source, str) else data_hash(load_digits(source))
     about = file.stat()
@@ -268,7 +262,7 @@ def _identity(source: Source) -> str:
 
 def _size(source: Source) -> int:
     """About how large a source is beside others, never 0: bytes of a file, otherwise pixels."""
-    file = _file_of(source)
+    file = file_of(source)
     if file is None:
         return 10_000 * PIXELS if isinstance(source, str) else len(load_digits(source)) * PIXELS
     return max(1, file.stat().st_size)
