@@ -105,6 +105,12 @@ def test_a_mistake_is_named_by_its_row_in_the_file(few: Digits, tmp_path: Path) 
     labels[77] = 12
     np.savez(tmp_path / "labels.npz", images=few.images, labels=labels)
     assert "row 78: not a label" in before_the_mistake(tmp_path / "labels.npz")[1]
+    images = saved(few, tmp_path / "some-images-idx3-ubyte")
+    beside = tmp_path / "some-labels-idx1-ubyte"
+    content = bytearray(beside.read_bytes())
+    content[8 + 77] = 12
+    beside.write_bytes(content)
+    assert "row 78: not a label" in before_the_mistake(images)[1]
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
