@@ -17,6 +17,7 @@ import base64
 import csv
 import io
 import json
+import os
 import random
 import shutil
 import signal
@@ -33,12 +34,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nodes import PATIENCE, SECRET, two_nodes
 from PIL import Image
 from serving import START_SECONDS, running
 
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import load_digits, save_digits
 from inkdigits.nets.run import load_state, read_config
+from inkdigits.reader.predict import predict
 
 COMMAND = [sys.executable, "-m", "inkdigits"]
 LATER = 1.1  # kills fall up to so many times the time that the undisturbed command takes
@@ -244,6 +247,40 @@ def soak_serve(folder: Path, kills: int, rng: random.Random) -> Outcome:
     return outcome
 
 
+def soak_cluster(folder: Path, kills: int, rng: random.Random) -> Outcome:
+    """`predict` by a Ray cluster of two nodes, of which workers and, every other time, a whole node are killed."""
+    outcome = Outcome()
+    place = folder / "cluster"
+    place.mkdir()
+    test = load_digits("mnist:test")
+    sources = [place / f"part-{number}.npz" for number in range(6)]
+    for source in sources:
+        np.savez(source, images=test.images[rng.sample(range(len(test)), 8_000)])
+    predict(sources, output=place / "here.csv", details=True)
+    made, growing = place / "there.csv", place / "there.csv.part"
+    with two_nodes() as cluster:
+        words = [*COMMAND, "predict", *map(str, sources), "-o", str(made), "--details", "--ray", cluster.address, "-q"]
+        while outcome.kills < kills:
+            cluster.revive()
+            enough = rng.randrange(1, (place / "here.csv").stat().st_size * 2 // 3)
+            began = time.monotonic()
+            with subprocess.Popen(words, env=os.environ | SECRET, stderr=subprocess.PIPE) as running:
+                killed = 0
+                while running.poll() is None and not killed:
+                    if growing.exists() and growing.stat().st_size >= enough:
+                        killed = cluster.kill_workers()
+                        if outcome.kills % 2:
+                            cluster.kill_node()
+                    time.sleep(0.02)
+                said = running.communicate(timeout=PATIENCE)[1]
+            assert running.returncode == 0, said
+            assert made.read_bytes() == (place / "here.csv").read_bytes()
+            outcome.seconds = max(outcome.seconds, time.monotonic() - began)
+            outcome.kills += bool(killed)
+            outcome.too_late += not killed
+    return outcome
+
+
 def _correction(digits: Digits, row: int) -> bytes:
     picture = io.BytesIO()
     Image.fromarray(digits.images[row]).save(picture, "PNG")
@@ -251,7 +288,18 @@ def _correction(digits: Digits, row: int) -> bytes:
     return json.dumps({"glyph": glyph, "label": int(digits.need_labels("correct")[row]), "answer": 0}).encode()
 
 
-NAMES = ("predict", "train", "data", "compare", "serve")
+NAMES = ("predict", "train", "data", "compare", "serve", "cluster")
+
+
+# What is no command that is started again until it has ended.
+APART: dict[str, Callable[[Path, int, random.Random], Outcome]] = {"serve": soak_serve, "cluster": soak_cluster}
+
+
+def shared_out(kills: int, names: Sequence[str]) -> dict[str, int]:
+    """The kills of each scenario; a cluster, which takes a minute to come back, has a third of what others have."""
+    weights = np.array([1 if name == "cluster" else 3 for name in names])
+    ends = np.cumsum(weights) * kills // weights.sum()
+    return dict(zip(names, np.diff(ends, prepend=0).tolist(), strict=True))
 
 
 def main() -> None:
@@ -265,14 +313,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         known = scenarios(folder)
-        for place, scenario in enumerate(arguments.only):
-            share = arguments.kills * (place + 1) // len(arguments.only) - arguments.kills * place // len(
-                arguments.only
-            )
-            if scenario == "serve":
-                outcome = soak_serve(folder, share, rng)
+        for scenario, kills in shared_out(arguments.kills, arguments.only).items():
+            if scenario in APART:
+                outcome = APART[scenario](folder, kills, rng)
             else:
-                outcome = soak(scenario, known[scenario], folder, share, rng)
+                outcome = soak(scenario, known[scenario], folder, kills, rng)
             found[scenario] = {"kills": outcome.kills, "undisturbed_seconds": round(outcome.seconds, 2)}
             print(f"{scenario}: {outcome.kills} kills survived, {outcome.too_late} came too late", flush=True)
     if arguments.output:

@@ -4,6 +4,7 @@
     ├── InputError         what was given cannot be used: a file, a source, a picture, a setting
     │   └── ModelError     … it was meant to be a model
     ├── OutputError        what was asked for cannot be written
+    ├── ClusterError       other machines did not do what they were given
     └── MissingExtraError       a library that this command needs is not installed
 
 Every message is one line that answers five questions: where, what, what was expected, what was found, how to mend it.
@@ -13,6 +14,8 @@ Every message is one line that answers five questions: where, what, what was exp
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class InkdigitsError(Exception):
@@ -47,6 +50,9 @@ class InkdigitsError(Exception):
         # A file name or a cell may hold anything, a line break included; the message stays one line.
         super().__init__(" ".join(text.splitlines()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_it_was, (type(self), self.args, self.__dict__)  # so that it may cross from process to process
+
 
 class InputError(InkdigitsError):
     """What was given cannot be used."""
@@ -60,8 +66,19 @@ class OutputError(InkdigitsError):
     """A result cannot be written where it was asked for."""
 
 
+class ClusterError(InkdigitsError):
+    """The machines of a cluster failed at their share of the work."""
+
+
 class MissingExtraError(InkdigitsError):
     """A library that only some commands need is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(what, "needs a library that is not installed", mend=f'pip install "inkdigits[{extra}]"')
+
+
+def _as_it_was(kind: type[InkdigitsError], arguments: tuple[object, ...], fields: dict[str, Any]) -> InkdigitsError:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(fields)
+    return error

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from click.shell_completion import get_completion_class
 from .. import __version__
 from ..errors import InkdigitsError, InputError
 from .lab import ablate, compare, ensemble, evaluate, explain, explore, export, train
-from .options import FILE, SOURCE, fail, progress_bar, say, shared, to_json
+from .options import FILE, ON_RAY, SOURCE, fail, progress_bar, ray_talk, say, shared, to_json
 from .serve_verb import serve
 
 # What is heavy is imported inside the verb that needs it: help, completion and error messages stay instant.
@@ -171,6 +172,7 @@ def data(source: str, target: Path | None, quiet: bool, as_json: bool) -> None:
 @click.option("-o", "--output", type=FILE, required=True, help="The CSV or .parquet file to write.")
 @click.option("--details", is_flag=True, help="Also write Confidence, Novelty and Refused.")
 @click.option("--resume", is_flag=True, help="Go on with -o where it was interrupted.")
+@click.option("--ray", metavar="ADDRESS", help=ON_RAY)
 @click.option("--input-scale", metavar="NAME", help="For foreign models: unit, raw, signed, standard or inverted.")
 @shared()
 def predict(
@@ -179,6 +181,7 @@ def predict(
     output: Path,
     details: bool,
     resume: bool,
+    ray: str | None,
     input_scale: str | None,
     threads: int | None,
     quiet: bool,
@@ -196,9 +199,13 @@ def predict(
     inkdigits predict 'scans/*.csv.gz' -o answers.parquet
     inkdigits predict 'scans/*.csv.gz' -o answers.parquet --resume
     """
-    from ..reader.predict import predict as run_prediction
+    if ray is None:
+        from ..reader.predict import predict as run_prediction
+    else:
+        from .cluster import predict_on_ray
 
-    with progress_bar(quiet) as watch:
+        run_prediction = partial(predict_on_ray, ray=ray)
+    with progress_bar(quiet) as watch, ray_talk(ray, quiet):
         result = run_prediction(
             list(sources), model=model, output=output, details=details, resume=resume, threads=threads,
             input_scale=input_scale, say=say, watch=watch,

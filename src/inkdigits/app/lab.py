@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..nets.catalogue import NETWORKS, TARGETS, parse_setting, settings_for
-from .options import FILE, NET, SOURCE, fail, say, shared, to_json
+from .options import FILE, NET, ON_RAY, SOURCE, fail, ray_talk, say, shared, to_json
 
 
 @click.command()
@@ -160,7 +160,7 @@ def explore(
 @click.option("--budget", type=float, metavar="SECONDS", help="For one training.  [default: 900]")
 @click.option("--quick", is_flag=True, help="A dozen techniques, up to 4,000 digits: under two minutes.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted comparison in -o, or widen it.")
-@click.option("--ray", metavar="ADDRESS", help="Run on the Ray cluster at this address.")
+@click.option("--ray", metavar="ADDRESS", help=ON_RAY)
 @click.option("--doubt", is_flag=True, help="Also show which labels to learn from are in doubt: five short trainings.")
 @shared()
 def compare(
@@ -192,21 +192,22 @@ def compare(
     from ..lab.compare import compare as run_comparison
     from ..lab.running import parse_list, parse_sizes
 
-    result = run_comparison(
-        source,
-        output=output,
-        techniques=None if techniques is None else parse_list(techniques),
-        sizes=None if sizes is None else parse_sizes(sizes),
-        seeds=seeds,
-        budget=budget,
-        quick=quick,
-        resume=resume,
-        ray=ray,
-        doubt=doubt,
-        threads=threads,
-        say=say,
-        progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
-    )
+    with ray_talk(ray, quiet):
+        result = run_comparison(
+            source,
+            output=output,
+            techniques=None if techniques is None else parse_list(techniques),
+            sizes=None if sizes is None else parse_sizes(sizes),
+            seeds=seeds,
+            budget=budget,
+            quick=quick,
+            resume=resume,
+            ray=ray,
+            doubt=doubt,
+            threads=threads,
+            say=say,
+            progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
+        )
     click.echo(to_json(result.as_dict()) if as_json else result.text())
 
 
@@ -220,7 +221,7 @@ def compare(
 @click.option("--budget", type=float, metavar="SECONDS", help="For one training.  [default: 900]")
 @click.option("--quick", is_flag=True, help="The factors alone, 600 digits, three seeds: about six minutes.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted study in -o, or widen it.")
-@click.option("--ray", metavar="ADDRESS", help="Run on the Ray cluster at this address.")
+@click.option("--ray", metavar="ADDRESS", help=ON_RAY)
 @shared()
 def ablate(
     source: str,
@@ -252,21 +253,22 @@ def ablate(
     from ..lab.ablate import ablate as run_study
     from ..lab.running import parse_list, parse_sizes
 
-    result = run_study(
-        source,
-        output=output,
-        net=net,
-        parts=None if parts is None else parse_list(parts),
-        sizes=None if sizes is None else parse_sizes(sizes),
-        seeds=seeds,
-        budget=budget,
-        quick=quick,
-        resume=resume,
-        ray=ray,
-        threads=threads,
-        say=say,
-        progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
-    )
+    with ray_talk(ray, quiet):
+        result = run_study(
+            source,
+            output=output,
+            net=net,
+            parts=None if parts is None else parse_list(parts),
+            sizes=None if sizes is None else parse_sizes(sizes),
+            seeds=seeds,
+            budget=budget,
+            quick=quick,
+            resume=resume,
+            ray=ray,
+            threads=threads,
+            say=say,
+            progress=not quiet and sys.stderr is not None and sys.stderr.isatty(),
+        )
     click.echo(to_json(result.as_dict()) if as_json else result.text())
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ class NetType(click.ParamType[str]):
         return [CompletionItem(name, help=net.about) for name, net in NETWORKS.items() if name.startswith(incomplete)]
 
 
+ON_RAY = "Let a Ray cluster do it: HOST:PORT, auto, or local to start one here."
 SOURCE, NET, FILE = SourceType(), NetType(), click.Path(path_type=Path)
 
 
@@ -80,6 +82,19 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[int, float], None]]:
         yield watch
     finally:
         _draw("")
+
+
+@contextmanager
+def ray_talk(address: str | None, quiet: bool) -> Iterator[None]:
+    """What Ray prints goes where talk goes; without an address nothing is changed."""
+    if address is None:
+        yield
+        return
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+    with ExitStack() as files:
+        nowhere = files.enter_context(Path(os.devnull).open("w")) if quiet else None
+        files.enter_context(redirect_stdout(nowhere or sys.stderr))
+        yield
 
 
 def _draw(line: str) -> None:

@@ -1,48 +1,65 @@
-"""Joins a Ray cluster, so that joblib hands trials to it; what cannot be reached is found out at once.
+"""Joins a Ray cluster, or starts one on this machine; what cannot be reached is found out at once.
 
 Left to itself Ray tries for minutes where nobody answers.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from importlib.util import find_spec
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError, MissingExtraError
 
+LOCAL = "local"  # the address of a cluster that is started here, and ends with the command
 PATIENCE = 3.0  # seconds for a connection, and for what is said on it; within a network it takes thousandths
 # How gRPC begins: HTTP/2's preface and empty settings, which the other side answers with its own (RFC 9113, 3.4).
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 FRAME_KIND, SETTINGS = 3, 4  # where a frame says what it is, and that it is settings
 CLIENT_PORT = 10_001  # where `ray://HOST` means, if it names none
-EXPECTED = "HOST:PORT as `ray start --head` prints it, or auto"
+EXPECTED = "HOST:PORT as `ray start --head` prints it, auto or local"
+
+
+def need_ray(address: str) -> None:
+    """MissingExtraError without Ray; InputError where no cluster answers. Neither loads Ray, which takes seconds."""
+    if find_spec("ray") is None:
+        raise MissingExtraError("--ray", "scale")
+    probe(address)
+
+
+def connect(address: str) -> None:
+    """Be a client of the Ray cluster at `address` from now on. MissingExtraError and InputError as `need_ray`."""
+    need_ray(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    import ray
+
+    more: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
+    try:
+        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR, **more)
+    except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
+        found = str(error).splitlines()[0][:200]
+        raise InputError(f"--ray {address}", "no cluster to join", expected=EXPECTED, found=found) from error
 
 
 def join_ray(address: str) -> None:
-    """Make joblib know the Ray cluster at `address`. MissingExtraError without Ray, InputError without a cluster."""
-    if find_spec("ray") is None:
-        raise MissingExtraError("--ray", "scale")
-    probe(address)  # before the import, which takes seconds
-    import ray
+    """Make joblib know the Ray cluster at `address`. MissingExtraError and InputError as `need_ray`."""
+    connect(address)
     from ray.util.joblib import register_ray
 
-    try:
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(f"--ray {address}", "no cluster to join", expected=EXPECTED, found=found) from error
     register_ray()
 
 
 def probe(address: str) -> None:
     """InputError unless a cluster's `address` is well-formed and somebody there speaks gRPC, as Ray's heads do.
 
-    `auto` is Ray's to find. With TLS, which Ray is told of by RAY_USE_TLS, it is enough that somebody listens.
+    `auto` is Ray's to find, and `local` to start. With TLS, which Ray is told of by RAY_USE_TLS, it is enough that
+    somebody listens.
     """
     where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-    if where == "auto":
+    if where in ("auto", LOCAL):
         return
     try:
         with socket.create_connection(_host_and_port(where, address), timeout=PATIENCE) as connection:

@@ -41,8 +41,48 @@ NAMED = 3  # sources that are named, where there are more
 DIGITS = frozenset("0123456789")
 
 T = TypeVar("T")
-Refused = NDArray[np.bool_] | None
-Answer = tuple[Predictions, Refused]
+Marks = NDArray[np.bool_] | None  # a mark for each digit; None where that cannot be said
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What is to be read by what.
+
+    Attributes
+    ----------
+    model: the open model; hashes: fingerprints of what it was trained on, or None.
+    sources: in their order. source, row: where to begin: at which of them, after how many of its digits.
+    """
+
+    model: Model
+    hashes: NDArray[np.uint64] | None
+    sources: Sequence[Source]
+    source: int = 0
+    row: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model says of some digits that follow one another in one source.
+
+    Attributes
+    ----------
+    source, row: in which of the sources they are, and how many digits of it have been read with them.
+    share: of the bytes of all sources, 0…1.
+    labels: uint8 (N,) as the source has them, or None.
+    said: the answers. refused, seen: which of them the model would rather not give, and which digits it was trained on.
+    """
+
+    source: int
+    row: int
+    share: float
+    labels: NDArray[np.uint8] | None
+    said: Predictions
+    refused: Marks
+    seen: Marks
+
+
+Engine = Callable[[Work], Generator[Answers]]
 
 
 @dataclass
@@ -50,6 +90,8 @@ class Counts:
     """What is counted as the digits go by. `None` until something of the kind is known."""
 
     n: int = 0
+    source: int = 0  # the last of the sources that was read in, and how many of its digits
+    row: int = 0
     refused: int | None = None
     overlap: int | None = None
     labelled: int = 0
@@ -58,8 +100,10 @@ class Counts:
     fresh_right: int = 0
     checksum: int = 0  # CRC-32 of the answers, a character each
 
-    def add(self, labels: NDArray[np.uint8] | None, said: Predictions, refused: Refused, seen: Refused) -> None:
+    def add(self, answers: Answers) -> None:
+        labels, said, refused, seen = answers.labels, answers.said, answers.refused, answers.seen
         self.n += len(said.labels)
+        self.source, self.row = answers.source, answers.row
         self.checksum = zlib.crc32((said.labels + ord("0")).tobytes(), self.checksum)
         if refused is not None:
             self.refused = (self.refused or 0) + int(refused.sum())
@@ -146,6 +190,7 @@ def predict(
     input_scale: str | None = None,
     say: Callable[[str], None] = lambda line: None,
     watch: Callable[[int, float], None] = lambda rows, share: None,
+    engine: Engine | None = None,
 ) -> Submission:
     """Read every digit of one source, or of several in their order, and write `ImageId,Label`.
 
@@ -160,6 +205,7 @@ def predict(
     resume: go on with an `output` that was interrupted, with the same sources, model and details.
     threads, input_scale: as for `load_model`.
     say: where talk goes. watch: told, now and then, how many digits are done and which share of all.
+    engine: what reads the sources and asks the model; threads of this process unless given.
 
     Raises InputError for an unusable source or model, or for nothing that could be gone on with; OutputError if the
     file cannot be written or reads back wrong.
@@ -175,17 +221,16 @@ def predict(
     hashes, counts = opened.training_hashes(), Counts()
     kept: list[Predictions] = []
 
-    def answers(counts: Counts) -> Iterator[Answer]:
-        with closing(_ahead(_chunks(sources, counts.n))) as chunks:
-            for digits, share in chunks:
-                said = opened.predict(digits.images)
-                refused = opened.refused(said)
-                counts.add(digits.labels, said, refused, None if hashes is None else overlap(digits.images, hashes))
-                watch(counts.n, share)
-                yield said, refused
+    def answers(counts: Counts) -> Iterator[Answers]:
+        work = Work(opened, hashes, sources, counts.source, counts.row)
+        with closing((engine or answers_here)(work)) as found:
+            for some in found:
+                counts.add(some)
+                watch(counts.n, some.share)
+                yield some
 
     if path is None:
-        kept = [said for said, _ in answers(counts)]
+        kept = [some.said for some in answers(counts)]
     elif is_device(path):
         with write_whole(path) as file, file.open("wb") as sink:
             sink.writelines(_lines(answers(counts), details))
@@ -268,16 +313,45 @@ def _size(source: Source) -> int:
     return max(1, file.stat().st_size)
 
 
-def _chunks(sources: Sequence[Source], skip: int) -> Iterator[tuple[Digits, float]]:
-    """The digits of all sources after the first `skip`, some at a time, and the share of all that is done with them."""
+def answers_here(work: Work) -> Generator[Answers]:
+    """The engine of one machine: a thread reads ahead while the model answers."""
+    with closing(_ahead(_chunks(work))) as chunks:
+        for number, row, share, digits in chunks:
+            yield ask(work.model, work.hashes, digits, source=number, row=row, share=share)
+
+
+def ask(
+    model: Model, hashes: NDArray[np.uint64] | None, digits: Digits, *, source: int, row: int, share: float
+) -> Answers:
+    """What the model says of some digits; the rest is as `Answers` has it."""
+    said = model.predict(digits.images)
+    seen = None if hashes is None else overlap(digits.images, hashes)
+    return Answers(source, row, share, digits.labels, said, model.refused(said), seen)
+
+
+def _chunks(work: Work) -> Iterator[tuple[int, int, float, Digits]]:
+    """The digits that are left, some at a time: which source, rows of it so far, the share of all, the digits."""
+    shares = shares_of(work.sources)
+    for number in range(work.source, len(work.sources)):
+        skip = work.row if number == work.source else 0
+        for row, share, digits in chunks_after(work.sources[number], skip):
+            yield number, row, shares(number, share), digits
+
+
+def chunks_after(source: Source, skip: int) -> Iterator[tuple[int, float, Digits]]:
+    """The digits of a source after the first `skip`: rows of it so far, its share that has been read, the digits."""
+    row = 0
+    for chunk in stream_digits(source, part="test"):
+        row += len(chunk.digits)
+        if row > skip:
+            yield row, chunk.share, chunk.digits.take(slice(max(0, skip - row + len(chunk.digits)), None))
+
+
+def shares_of(sources: Sequence[Source]) -> Callable[[int, float], float]:
+    """What turns the number of a source, and a share of it, into the share of all of them."""
     sizes = np.array([_size(source) for source in sources], float)
     starts = np.cumsum(sizes) - sizes
-    for source, start, size in zip(sources, starts, sizes, strict=True):
-        for chunk in stream_digits(source, part="test"):
-            left = chunk.digits.take(slice(skip, None)) if skip < len(chunk.digits) else None
-            skip = max(0, skip - len(chunk.digits))
-            if left is not None:
-                yield left, float((start + chunk.share * size) / sizes.sum())
+    return lambda number, share: float((starts[number] + share * sizes[number]) / sizes.sum())
 
 
 def _ahead(items: Iterator[T]) -> Generator[T]:
@@ -324,17 +398,17 @@ def _joined(parts: list[Predictions]) -> Predictions:
     return Predictions(np.concatenate(columns[0]), np.concatenate(columns[1]) if columns[1] else None)
 
 
-def _lines(answers: Iterable[Answer], details: bool, rows: int | None = None) -> Iterator[bytes]:
+def _lines(answers: Iterable[Answers], details: bool, rows: int | None = None) -> Iterator[bytes]:
     """The text of a submission in pieces; without a `rows` from the header on, else behind so many rows."""
     if rows is None:
         yield (",".join(HEADER + (DETAILS if details else [])) + "\n").encode("ascii")
     done = rows or 0
-    for said, refused in answers:
-        yield "".join(_rows(said, refused, done + 1, details)).encode("ascii")
-        done += len(said.labels)
+    for some in answers:
+        yield "".join(_rows(some.said, some.refused, done + 1, details)).encode("ascii")
+        done += len(some.said.labels)
 
 
-def _rows(predictions: Predictions, refused: Refused, first: int, details: bool) -> Iterator[str]:
+def _rows(predictions: Predictions, refused: Marks, first: int, details: bool) -> Iterator[str]:
     labels = predictions.labels.tolist()
     if not details:
         yield from (f"{number},{label}\n" for number, label in enumerate(labels, first))
