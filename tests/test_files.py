@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from inkdigits.digits.files import write_whole
+import inkdigits
+from inkdigits.digits.dataset import Digits
+from inkdigits.digits.files import hold, write_whole
 from inkdigits.digits.formats import load_digits, save_digits
 from inkdigits.errors import OutputError
 
@@ -182,3 +184,43 @@ def test_a_file_over_the_size_that_is_allowed_loses_nothing(tmp_path, few):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "a.csv: cannot be written, found File too large" in done.stdout
     assert contents(tmp_path) == before
+
+
+def test_a_folder_that_is_held_is_refused_to_others_until_it_is_free(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    with hold(folder):
+        with pytest.raises(OutputError, match=r"b: is being written by another command; wait for it"), hold(folder):
+            pass
+        (folder / "result").touch()
+    with hold(folder):
+        pass
+    assert (folder / "result").exists()
+
+
+def test_a_folder_made_for_nothing_is_removed_again(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), hold(tmp_path / "made"):
+        _ = 1 / 0
+    (tmp_path / "was").mkdir()
+    with hold(tmp_path / "was"):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["was"]
+
+
+def test_a_folder_cannot_be_held_where_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file: cannot be written, expected a folder, found a file"):
+        hold(tmp_path / "file").__enter__()
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "ablate"])
+def test_a_second_command_is_refused_and_spoils_nothing(verb: str, tmp_path: Path, few: Digits) -> None:
+    folder = tmp_path / "results"
+    with hold(folder):
+        start = {
+            "train": lambda: inkdigits.train(few, output=folder, force=True),
+            "compare": lambda: inkdigits.compare("mnist", output=folder, quick=True),
+            "ablate": lambda: inkdigits.ablate("mnist", output=folder, quick=True),
+        }[verb]
+        with pytest.raises(OutputError, match="is being written by another command"):
+            start()
+        assert list(folder.iterdir()) == []

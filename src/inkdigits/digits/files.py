@@ -27,6 +27,11 @@ from typing import IO, Any
 
 from ..errors import InputError, MissingExtraError, OutputError
 
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows: there nothing keeps two commands from writing at the same place
+    flock = None  # type: ignore[assignment]
+
 BLOCK = 1 << 17  # bytes; small enough for the processor's cache, on which the speed of the CSV reader rests
 PACKING = 6  # the level of gzip's own default; Python's, 9, takes four times as long and saves 3 %
 UNPACKED_LIMIT = 4 << 30  # bytes; two million rows of CSV
@@ -247,6 +252,49 @@ def write_whole_folder(
             old.rename(target)  # interrupted between the two renames
         for leftover in (beside, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def lock(descriptor: int, what: Path) -> None:
+    """Keep an open file or folder from other commands until it is closed, or this process has ended in whatever way.
+
+    Raises OutputError if another command has it.
+    """
+    if flock is None:
+        return
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        mend = "wait for it, or choose another -o"
+        raise OutputError(what, "is being written by another command", mend=mend) from None
+    except OSError:
+        return  # a file system that knows no locks
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """A folder for results, made if there is none, in which no other command may write while the block lasts.
+
+    If the block leaves nothing in a folder that was made for it, that is removed. Raises OutputError if another command
+    holds it, or it cannot be made.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = None if flock is None else os.open(folder, os.O_RDONLY)
+    except FileExistsError:
+        raise unwritable(folder, NotADirectoryError(errno.ENOTDIR, "is a file")) from None
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        if descriptor is not None:
+            lock(descriptor, folder)
+        yield
+    finally:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def names_in(folder: Path) -> set[str]:

@@ -23,12 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, OutputError
-from .files import unwritable, write_whole
-
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows: there nothing keeps two commands from the same file
-    flock = None  # type: ignore[assignment]
+from .files import lock, unwritable, write_whole
 
 SECOND = 1.0  # between two commits that reach the disk
 FORMAT = 1
@@ -55,7 +50,7 @@ class Growing:
         begun = self.path.exists()
         self._file = self.path.open("r+b" if begun else "w+b")
         try:
-            self._lock()
+            lock(self._file.fileno(), target)
             if resume and begun:
                 self._take_up()
             self._file.seek(self.size)
@@ -63,15 +58,6 @@ class Growing:
         except BaseException:
             self._file.close()
             raise
-
-    def _lock(self) -> None:
-        if flock is None:
-            return
-        try:
-            flock(self._file.fileno(), LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            mend = "wait for it, or choose another -o"
-            raise OutputError(self.target, "is being written by another command", mend=mend) from None
 
     def _take_up(self) -> None:
         """Where an earlier command stopped. Raises InputError if it made the file of something else."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..digits.dataset import Digits
-from ..digits.files import write_whole
+from ..digits.files import hold, write_whole
 from ..errors import InputError
 from .ablation import Ablation, ablation_of
 from .cluster import join_ray
@@ -86,10 +86,11 @@ def ablate(
         "most_epochs": study.most_epochs,
         "versions": {name: version(name) for name in ("inkdigits", "numpy", "torch")},
     }
-    ledger = Ledger.opened(folder, config, resume)
-    jobs = threads or os.cpu_count() or 1
-    run_tasks(study.tasks(seconds), ledger, train, held, ray is not None, jobs, say, progress)
-    return _conclude(folder, config, study, ledger, len(train), len(held))
+    with hold(folder):
+        ledger = Ledger.opened(folder, config, resume)
+        jobs = threads or os.cpu_count() or 1
+        run_tasks(study.tasks(seconds), ledger, train, held, ray is not None, jobs, say, progress)
+        return _conclude(folder, config, study, ledger, len(train), len(held))
 
 
 def _study(

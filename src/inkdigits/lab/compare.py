@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..digits.dataset import Digits
-from ..digits.files import write_whole
+from ..digits.files import hold, write_whole
 from ..errors import InputError
 from .classic import TECHNIQUES
 from .cluster import join_ray
@@ -108,13 +108,14 @@ def compare(
         "budget": seconds,
         "versions": {name: version(name) for name in ("inkdigits", "numpy", "scikit-learn")},
     }
-    ledger = Ledger.opened(folder, config, resume)
-    tasks = _tasks(names, wanted, count, seconds)
-    run_tasks(tasks, ledger, train, held, ray is not None, threads or os.cpu_count() or 1, say, progress)
-    if doubt and ledger.folds is None:
-        say(f"looking for doubtful labels among {len(digits.whole):,} digits")
-        ledger.add_folds(out_of_fold(digits.whole, threads=threads, say=say))
-    return _conclude(folder, config, ledger, digits)
+    with hold(folder):
+        ledger = Ledger.opened(folder, config, resume)
+        tasks = _tasks(names, wanted, count, seconds)
+        run_tasks(tasks, ledger, train, held, ray is not None, threads or os.cpu_count() or 1, say, progress)
+        if doubt and ledger.folds is None:
+            say(f"looking for doubtful labels among {len(digits.whole):,} digits")
+            ledger.add_folds(out_of_fold(digits.whole, threads=threads, say=say))
+        return _conclude(folder, config, ledger, digits)
 
 
 def _conclude(folder: Path, config: dict[str, Any], ledger: Ledger, digits: Material) -> Comparison:

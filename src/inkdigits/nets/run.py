@@ -94,28 +94,39 @@ def taken_from(folder: Path) -> Taken:
     return Taken(folder.resolve().name, config["data"], metrics["calibration"], metrics["validation"])
 
 
-def new_folder(output: Path | None, settings: Settings, *, force: bool) -> Path:
-    """The folder that a new run writes to, made; `runs/NET-SEED`, `runs/NET-SEED-2`, … unless it is given.
+def next_folder(settings: Settings) -> Path:
+    """The folder of a run that was given none, made: `runs/NET-SEED`, `runs/NET-SEED-2`, … Raises OutputError."""
+    stem = Path("runs") / f"{settings.net}-{settings.seed}"
+    for count in itertools.count(1):
+        folder = stem if count == 1 else stem.with_name(f"{stem.name}-{count}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return folder
+    raise AssertionError("there is always a next number")
 
-    Raises OutputError if the given one exists (unless it is empty, or `force` and an earlier run), or cannot be made.
-    With `force` the files of the earlier run are removed, so that they are not taken for the new one's if that is
-    interrupted; whatever else is in the folder stays.
+
+def make_ready(folder: Path, *, force: bool) -> None:
+    """See to it that nothing of an earlier run is in a folder which a new one writes to.
+
+    Raises OutputError if anything is in it (unless `force` and an earlier run), or it cannot be written. With `force`
+    the files of the earlier run are removed, so that they are not taken for the new one's if that is interrupted;
+    whatever else is in the folder stays.
     """
-    if output is None:
-        return _next_folder(Path("runs") / f"{settings.net}-{settings.seed}")
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        if any(output.iterdir()):
+        if any(folder.iterdir()):
             if not force:
                 mend = "--force replaces it, --resume goes on with it"
-                raise OutputError(output, "exists already", expected="a new folder", mend=mend)
-            if not _is_run(output):
+                raise OutputError(folder, "exists already", expected="a new folder", mend=mend)
+            if not _is_run(folder):
                 expected = f"a folder with the {CONFIG} of a run"
-                raise OutputError(output, "is not an earlier run", expected=expected, mend="choose another")
-            _remove(output, FILES)
+                raise OutputError(folder, "is not an earlier run", expected=expected, mend="choose another")
+            _remove(folder, FILES)
     except OSError as error:
-        raise unwritable(output, error) from error
-    return output
+        raise unwritable(folder, error) from error
 
 
 def remove_training(folder: Path) -> None:
@@ -129,19 +140,6 @@ def remove_training(folder: Path) -> None:
 def _remove(folder: Path, names: Sequence[str]) -> None:
     for name in names:
         (folder / name).unlink(missing_ok=True)
-
-
-def _next_folder(stem: Path) -> Path:
-    for count in itertools.count(1):
-        folder = stem if count == 1 else stem.with_name(f"{stem.name}-{count}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        return folder
-    raise AssertionError("there is always a next number")
 
 
 def _is_run(folder: Path) -> bool:

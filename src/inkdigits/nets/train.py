@@ -16,12 +16,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..digits.dataset import Digits, data_hash, join, overlap, pixel_hashes
+from ..digits.files import hold
 from ..digits.formats import load_digits
 from ..errors import InputError, MissingExtraError
 from ..reader.model import MODEL_FILE
@@ -204,7 +206,10 @@ def train(
             plan = replace(plan, search=told)
     if plan.threads is not None:
         torch.set_num_threads(plan.threads)
-    return _train(plan, Path(output) if output is not None else None, resume, force, stop_after, say, progress)
+    with ExitStack() as locks:
+        return _train(
+            plan, Path(output) if output is not None else None, resume, force, stop_after, say, progress, locks
+        )
 
 
 def _earlier(file: Path, source: Source | None, extra: Sequence[Source], threads: int | None, resume: bool) -> Plan:
@@ -240,6 +245,7 @@ def _train(
     stop_after: float | None,
     say: Callable[[str], None],
     progress: bool,
+    locks: ExitStack,
 ) -> Run:
     settings = plan.settings
     ranks = Ranks()
@@ -260,15 +266,16 @@ def _train(
         run.write_config, source=sources[0], extra=sources[1:], train=kept, validation=held,
         search=plan.search, taken=plan.taken,
     )  # fmt: skip
-    if resume:
-        assert output is not None
-        folder = output
-        if plan.search and plan.earlier and plan.search != plan.earlier["search"]:
+    folder = output or Path()
+    if ranks.is_first:
+        folder = output or run.next_folder(settings)
+        locks.enter_context(hold(folder))
+        if not resume:
+            run.make_ready(folder, force=force)
             write_config(folder, settings)
-    elif ranks.is_first:
-        folder = run.new_folder(output, settings, force=force)
-        write_config(folder, settings)
-    folder = ranks.agree(folder if resume or ranks.is_first else Path())
+        elif plan.search and plan.earlier and plan.search != plan.earlier["search"]:
+            write_config(folder, settings)
+    folder = ranks.agree(folder)
     found = look(folder) if look else None
     if found:
         settings = found.settings
