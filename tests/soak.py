@@ -5,7 +5,8 @@
 A command is run once undisturbed, which says how long it takes and what it makes. Then it is started again and again,
 going on where it was killed, and killed (SIGKILL) at a moment drawn at random; after each kill every file must be the
 earlier one or the whole new one. In the end it is left to finish, and must have made what the undisturbed one made. A
-server's corrections are kept if it said so, whenever it is killed.
+server's corrections are kept if it said so, whenever it is killed. The disk becomes full, or read-only, at random. Of a
+Ray cluster of two nodes workers and nodes are killed, and its answers are those of one machine.
 
 `make test` does a few of these, `make soak` two hundred.
 """
@@ -19,6 +20,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -212,6 +214,70 @@ def soak(name: str, scenario: Scenario, folder: Path, kills: int, rng: random.Ra
     return outcome
 
 
+def soak_disk(known: dict[str, Scenario], folder: Path, times: int, rng: random.Random) -> Outcome:
+    """Let the disk be full, or become read-only, at random moments: one line says so, and what is left is whole.
+
+    Then there is room again, and it goes on. Where no small file system may be mounted this does nothing.
+    """
+    outcome = Outcome()
+    place = folder / "disk"
+    place.mkdir()
+    needs: dict[str, tuple[int, float, Any]] = {}
+    for turn in range(10 * times):
+        name = sorted(known)[turn % len(known)]
+        scenario = known[name]
+        if name not in needs:
+            reference = fresh(folder / f"{name}-room", folder / "earlier.csv")
+            began = time.perf_counter()
+            run([*COMMAND, *scenario.words(reference, False), "-q"])
+            seconds = time.perf_counter() - began
+            size = sum(file.stat().st_size for file in reference.rglob("*") if file.is_file())
+            needs[name] = size, seconds, scenario.whole(reference)
+        size, seconds, expected = needs[name]
+        earlier = (folder / "earlier.csv").stat().st_size
+        becomes_read_only = bool(turn // len(known) % 2)
+        room = earlier + size * 2 if becomes_read_only else earlier + rng.randrange(1 << 14, size)
+        if not _mount(place, f"size={room}"):
+            return outcome
+        try:
+            shutil.copy(folder / "earlier.csv", place / "out.csv")
+            words = [str(word) for word in (*COMMAND, *scenario.words(place, False), "-q")]
+            moment = time.monotonic() + rng.uniform(0, seconds)
+            with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+                # Refused for as long as a file is open for writing.
+                while becomes_read_only and process.poll() is None:
+                    if time.monotonic() > moment and _mount(place, "remount,ro"):
+                        break
+                    time.sleep(0.002)
+                said = process.communicate()[1]
+            if process.returncode:
+                assert process.returncode == 1, f"{name}: status {process.returncode}: {said}"
+                assert re.fullmatch(r"error: .*\n", said), f"{name}: {said}"
+                assert ("no permission" if becomes_read_only else "no space left") in said, f"{name}: {said}"
+                scenario.holds(place)
+                outcome.kills += 1
+            else:
+                outcome.too_late += 1
+            assert _mount(place, f"remount,rw,size={earlier + size * 4}")
+            if process.returncode:
+                run([*COMMAND, *scenario.words(place, True), "-q"])
+            assert scenario.whole(place) == expected, f"{name}: another result on a disk that was full"
+        finally:
+            subprocess.run(["umount", str(place)], check=False)
+        if outcome.kills == times:
+            return outcome
+    raise AssertionError(f"the disk was full {outcome.kills} times of {10 * times}")
+
+
+def _mount(place: Path, options: str) -> bool:
+    """A file system in memory at `place`, or the one there changed; whether that was allowed."""
+    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    try:
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 def soak_serve(folder: Path, kills: int, rng: random.Random) -> Outcome:
     """Kill a server that is being given corrections: those that it said it kept are kept, and it starts again."""
     outcome = Outcome()
@@ -288,7 +354,7 @@ def _correction(digits: Digits, row: int) -> bytes:
     return json.dumps({"glyph": glyph, "label": int(digits.need_labels("correct")[row]), "answer": 0}).encode()
 
 
-NAMES = ("predict", "train", "data", "compare", "serve", "cluster")
+NAMES = ("predict", "train", "data", "compare", "serve", "disk", "cluster")
 
 
 # What is no command that is started again until it has ended.
@@ -314,7 +380,9 @@ def main() -> None:
         folder = Path(name)
         known = scenarios(folder)
         for scenario, kills in shared_out(arguments.kills, arguments.only).items():
-            if scenario in APART:
+            if scenario == "disk":
+                outcome = soak_disk(known, folder, kills, rng)
+            elif scenario in APART:
                 outcome = APART[scenario](folder, kills, rng)
             else:
                 outcome = soak(scenario, known[scenario], folder, kills, rng)

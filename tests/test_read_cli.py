@@ -221,6 +221,15 @@ def test_the_table_has_a_row_for_each_digit(read: Say, options: Any) -> None:
     assert (first["second"], first["second_probability"]) == ("9", "0.0100")
 
 
+@pytest.mark.parametrize("name", ["=1+1.png", "+1.png", "-1.png", "@SUM(1).png", "\t=1.png", "\n=1.png"])
+def test_a_name_that_is_like_a_formula_is_none_in_the_table(name: str, read: Say, options: Any) -> None:
+    read("--csv", "out.csv", "--", sheet(10, name), "nosuch.png")
+    with Path("out.csv").open(newline="") as text:
+        files = [row["file"] for row in csv.DictReader(text)]
+    assert set(files) == {f"./{name}", "nosuch.png"}
+    assert Path(files[0]).exists()
+
+
 def test_a_sign_that_the_text_leaves_out_has_a_row_without_a_place(
     read: Say, options: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -136,8 +138,12 @@ def run_tasks(
             else:
                 yield delayed(run_trial)(task, train.take(orders[task.seed][: task.size]), held)
 
-    with tqdm(total=len(left), disable=not progress, file=sys.stderr, unit="trial", leave=False) as bar:
-        for trial, said in _results(calls, left, Parallel, ray, jobs):
+    results = _results(calls, left, Parallel, ray, jobs)
+    bar = tqdm(total=len(left), disable=not progress, file=sys.stderr, unit="trial", leave=False)
+    with bar, warnings.catch_warnings(), closing(results):
+        # What is under way when something goes wrong is given up, which needs no other word than that.
+        warnings.filterwarnings("ignore", message=r"\d+ tasks which were still being processed by the workers")
+        for trial, said in results:
             ledger.add(trial, said)
             del waiting[trial.key]
             bar.update()
@@ -149,7 +155,7 @@ def run_tasks(
 
 def _results(
     calls: Callable[[Iterable[Task]], Iterator[Any]], tasks: Sequence[Task], parallel: Any, ray: bool, jobs: int
-) -> Iterator[tuple[Trial, Labels | None]]:
+) -> Generator[tuple[Trial, Labels | None]]:
     """The results as they come. Nothing is handed out before a process is free for it, so that a stop is heeded."""
     if not ray:
         runner = parallel(

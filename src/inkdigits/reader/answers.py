@@ -34,6 +34,7 @@ from .read import NOT_A_DIGIT, UNREADABLE, UNSURE, ReadDigit, Reader, Reading
 STANDARD_INPUT = "-"
 DECIMALS = 6  # of probabilities in JSON
 REVIEW_CONFIDENCE = 0.9  # a digit given with less than this, as under --best-guess, is marked for review
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how one begins
 DRAWING_MARK = ".inkdigits-read"  # lies in a folder of drawings, so that it, and no other, can be replaced
 
 HEADER = [
@@ -127,9 +128,9 @@ def rows(reader: Reader, reading: Reading) -> Iterator[list[object]]:
     `line` counts lines of writing, `number` the numbers on it, `position` the signs of the number, all from 1. `review`
     is 1 where a person should look, and `reason` says why.
     """
-    page = "" if reading.page is None else reading.page
+    file, page = _cell(reading.file), "" if reading.page is None else reading.page
     if not reading.digits:
-        yield [reading.file, page, *[""] * (len(HEADER) - 4), int(reading.refused), reading.reason or ""]
+        yield [file, page, *[""] * (len(HEADER) - 4), int(reading.refused), reading.reason or ""]
     doubts = [_doubt(reader, digit) for digit in reading.digits]
     if reading.refused and not any(doubts):  # as where a page is turned: no digit is doubtful, but the whole is
         doubts = [reading.reason or UNSURE] * len(doubts)
@@ -137,10 +138,15 @@ def rows(reader: Reader, reading: Reading) -> Iterator[list[object]]:
         order = sorted(range(len(digit.probabilities)), key=lambda label: -digit.probabilities[label])
         second = order[0] if digit.digit is None else next(label for label in order if label != digit.digit)
         yield [
-            *(reading.file, page, *place, "?" if digit.digit is None else digit.digit),
+            *(file, page, *place, "?" if digit.digit is None else digit.digit),
             *(f"{digit.confidence:.4f}", f"{digit.novelty:.4f}", *digit.box),
             *(second, f"{digit.probabilities[second]:.4f}", int(bool(doubt)), doubt),
         ]  # fmt: skip
+
+
+def _cell(file: str) -> str:
+    """The name of a file as a table may have it: spreadsheets take for a formula what begins like one (CWE-1236)."""
+    return f"./{file}" if file != STANDARD_INPUT and file.startswith(FORMULA) else file
 
 
 def _doubt(reader: Reader, digit: ReadDigit) -> str:
