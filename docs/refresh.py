@@ -15,13 +15,14 @@ import sys
 from pathlib import Path
 
 import record_tables
+import reliability_tables
 import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "work" / "docs"
 BLOCK = re.compile(r"<!-- (run|results): ([\w-]+) -->\n(?:(?!<!--).)*<!-- end -->\n", re.DOTALL)
 
-TABLES = tables.TABLES | record_tables.TABLES
+TABLES = tables.TABLES | record_tables.TABLES | reliability_tables.TABLES
 
 # In the order of the pages: a later command may use what an earlier one made.
 COMMANDS = {

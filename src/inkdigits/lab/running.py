@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -141,16 +142,31 @@ def run_tasks(
     results = _results(calls, left, Parallel, ray, jobs)
     bar = tqdm(total=len(left), disable=not progress, file=sys.stderr, unit="trial", leave=False)
     with bar, warnings.catch_warnings(), closing(results):
-        # What is under way when something goes wrong is given up, which needs no other word than that.
-        warnings.filterwarnings("ignore", message=r"\d+ tasks which were still being processed by the workers")
-        for trial, said in results:
-            ledger.add(trial, said)
-            del waiting[trial.key]
-            bar.update()
-            bar.clear()
-            tried = [(planned[key], trial) for key, trial in ledger.trials.items() if key in planned]
-            remaining = time_left(list(waiting.values()), tried, jobs, time.monotonic() - began)
-            say(_line(trial, len(left) - len(waiting), len(left), remaining if waiting else None))
+        try:
+            for trial, said in results:
+                ledger.add(trial, said)
+                del waiting[trial.key]
+                bar.update()
+                bar.clear()
+                tried = [(planned[key], trial) for key, trial in ledger.trials.items() if key in planned]
+                remaining = time_left(list(waiting.values()), tried, jobs, time.monotonic() - began)
+                say(_line(trial, len(left) - len(waiting), len(left), remaining if waiting else None))
+        except BaseException:
+            _hush_what_is_given_up()
+            raise
+
+
+def _hush_what_is_given_up() -> None:
+    """Trials under way when something goes wrong are given up, of which joblib need not speak beside the error."""
+    warnings.filterwarnings("ignore", message=r"\d+ tasks which were still being processed by the workers")
+    loud = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        # That of loky stumbles now and then over what has been taken from its queue.
+        if failed.thread is None or failed.thread.name != "ExecutorManagerThread":
+            loud(failed)
+
+    threading.excepthook = hook
 
 
 def _results(
