@@ -57,11 +57,11 @@ def cluster_text() -> str:
     thread, writer = rates["a_thread"], rates["the_writer"]
     hours = BILLION / thread / 3600
     lines = [
-        f"- A thread answers {thread:,} digits a second with `{found['model']}`: a billion are {hours:,.0f} core-hours, "
-        f"{hours / 100:.1f} hours of 100 cores.",
+        f"- A thread answers {thread:,} digits a second with `{found['model']}`: a billion are "
+        f"{hours:,.0f} core-hours, {hours / 100:.1f} hours of 100 cores.",
         f"- The process that numbers, writes and checks takes in {writer:,} answers a second: more than "
         f"{writer // thread:,} cores are of no use, and a billion take at least {BILLION / writer / 60:.0f} minutes.",
-        f"- Ray costs its start and the way of the digits from task to task: {ray['rows']:,} digits took {there:.1f} s "
+        f"- Ray costs its start, and the way of digits from task to task: {ray['rows']:,} digits took {there:.1f} s "
         f"with `--ray local` and {here:.1f} s without (medians of {len(ray['seconds']['ray'])}, in turn). The files "
         + ("are the same." if ray["same_bytes"] else "differ."),
     ]

@@ -1,7 +1,11 @@
-"""The address of a cluster is tried before Ray is asked, which would wait for minutes. Nothing here needs Ray."""
+"""The address of a cluster is tried before Ray is asked, which would wait for minutes; errors between processes.
+
+Nothing here needs Ray.
+"""
 
 from __future__ import annotations
 
+import pickle
 import socket
 import threading
 import time
@@ -10,7 +14,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from inkdigits.errors import InputError
+from inkdigits.app.cluster import predict_on_ray
+from inkdigits.errors import InkdigitsError, InputError, MissingExtraError, OutputError
 from inkdigits.lab import cluster
 from inkdigits.lab.cluster import GREETING, probe
 
@@ -104,3 +109,23 @@ def test_with_tls_it_is_enough_that_somebody_listens(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("RAY_USE_TLS", "1")
     with listener(lambda connection: None) as port:
         probe(f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("a.csv, row 3", "not a pixel", expected="0…255", found="'256'", mend="mend it"),
+        OutputError("out.csv", "no space left on the disk"),
+        MissingExtraError("--ray", "scale"),
+    ],
+)
+def test_errors_are_the_same_in_another_process(error: InkdigitsError) -> None:
+    other = pickle.loads(pickle.dumps(error))
+    assert type(other) is type(error)
+    assert (str(other), vars(other), other.args) == (str(error), vars(error), error.args)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r'--ray: needs a library .*pip install "inkdigits\[scale\]"'):
+        predict_on_ray("mnist", ray="local", output="out.csv")
