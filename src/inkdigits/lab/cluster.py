@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ..errors import InputError, MissingExtraError
 
+AUTO = "auto"  # the address of the cluster that this machine belongs to
 LOCAL = "local"  # the address of a cluster that is started here, and ends with the command
 PATIENCE = 3.0  # seconds for a connection, and for what is said on it; within a network it takes thousandths
 # How gRPC begins: HTTP/2's preface and empty settings, which the other side answers with its own (RFC 9113, 3.4).
@@ -36,12 +37,15 @@ def connect(address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     import ray
 
+    if address == AUTO and (found := _last_started()):
+        probe(address, found)
     more: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
     try:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
         found = str(error).splitlines()[0][:200]
-        raise InputError(f"--ray {address}", "no cluster to join", expected=EXPECTED, found=found) from error
+        mend = "a cluster that is kept by a token wants RAY_AUTH_MODE=token and the token here too"
+        raise InputError(f"--ray {address}", "no cluster to join", expected=EXPECTED, found=found, mend=mend) from error
 
 
 def join_ray(address: str) -> None:
@@ -52,14 +56,25 @@ def join_ray(address: str) -> None:
     register_ray()
 
 
-def probe(address: str) -> None:
+def _last_started() -> str | None:
+    """The cluster that `auto` stands for: Ray remembers one that was started here, though it be long gone."""
+    try:
+        from ray._private.services import get_ray_address_from_environment as look
+
+        found: str | None = look(AUTO, None)
+    except (ImportError, TypeError, ConnectionError):
+        return None  # then Ray itself must say
+    return found
+
+
+def probe(address: str, where: str | None = None) -> None:
     """InputError unless a cluster's `address` is well-formed and somebody there speaks gRPC, as Ray's heads do.
 
-    `auto` is Ray's to find, and `local` to start. With TLS, which Ray is told of by RAY_USE_TLS, it is enough that
-    somebody listens.
+    `auto` is Ray's to find, where `where` does not say what it stands for, and `local` to start. With TLS, which Ray is
+    told of by RAY_USE_TLS, it is enough that somebody listens.
     """
-    where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-    if where in ("auto", LOCAL):
+    where = where or (os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address)
+    if where in (AUTO, LOCAL):
         return
     try:
         with socket.create_connection(_host_and_port(where, address), timeout=PATIENCE) as connection:
