@@ -46,7 +46,7 @@ def scale_table() -> str:
         cells = [f"{row['peak_mb']:.0f} MB, {row['seconds']:.1f} s" for row in measured["rows"]]
         rows.append([KINDS[name], *cells, f"{measured['mb_a_million_rows']:+.1f} MB"])
     head = ["file", *(f"{count:,} rows" for count in counts), "memory for a million rows more"]
-    text = f"Peak memory of the whole process and its time, `predict -m {found['model']}`. "
+    text = "Peak memory of the whole process and its time, with a network of `train --target 99.0`. "
     return table(head, rows) + "\n\n" + text + machine_text(found) + " `benchmarks/scale.py`"
 
 
@@ -57,7 +57,7 @@ def cluster_text() -> str:
     thread, writer = rates["a_thread"], rates["the_writer"]
     hours = BILLION / thread / 3600
     lines = [
-        f"- A thread answers {thread:,} digits a second with `{found['model']}`: a billion are "
+        f"- A thread answers {thread:,} digits a second with the shipped `reader`: a billion are "
         f"{hours:,.0f} core-hours, {hours / 100:.1f} hours of 100 cores.",
         f"- The process that numbers, writes and checks takes in {writer:,} answers a second: more than "
         f"{writer // thread:,} cores are of no use, and a billion take at least {BILLION / writer / 60:.0f} minutes.",
