@@ -6,6 +6,7 @@
 # make bench-explore  the reports of explore, and its map beside other libraries' (an hour; needs a quiet machine)
 # make bench-reader  the figures of the reader alone, with contact sheets of what it got wrong (twenty minutes)
 # make bench-serve  the server under load, and learning from corrections (twenty minutes; needs a quiet machine)
+# make records trains the records anew, seed by seed, and measures speed (a day of two cores; goes on where it was stopped)
 # make package builds what is released, installs it into clean environments, and uses it there (two minutes)
 # make soak   kills commands two hundred times at random moments, and looks at what they leave (half an hour)
 # make fuzz   feeds every reader of files with what reaches new branches of it (five minutes)
@@ -17,7 +18,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve package soak fuzz long reader clean
+.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve records package soak fuzz long reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -70,6 +71,22 @@ bench-explore: .venv/.ready-dev
 bench-serve: .venv/.ready-dev
 	@$(BIN)/python benchmarks/serve.py
 	@$(BIN)/python benchmarks/corrections.py
+	@$(BIN)/python docs/refresh.py --results
+
+records: .venv/.ready-dev
+	@echo "== time to accuracy"
+	@$(BIN)/python benchmarks/fast.py
+	@echo "== the most accurate, the smallest, the fastest"
+	@$(BIN)/python benchmarks/records.py best tiny bulk fast least
+	@$(BIN)/python benchmarks/records.py tiny-4 tiny-6 tiny-12 tiny-16 tiny-24 --seeds 0
+	@echo "== ensembles"
+	@$(BIN)/python benchmarks/records.py best-wide best-narrow best-deep best-rough --seeds 0
+	@$(BIN)/python benchmarks/record_ensemble.py
+	@$(BIN)/python benchmarks/records.py best-kaggle
+	@$(BIN)/python benchmarks/record_ensemble.py --kaggle
+	@echo "== throughput"
+	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/record_pictures.py
 	@$(BIN)/python docs/refresh.py --results
 
 package: .venv/.ready-dev
