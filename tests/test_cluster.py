@@ -125,6 +125,28 @@ def test_errors_are_the_same_in_another_process(error: InkdigitsError) -> None:
     assert (str(other), vars(other), other.args) == (str(error), vars(error), error.args)
 
 
+def test_an_error_at_another_place_is_the_same_otherwise() -> None:
+    other = InputError("/here/a.csv, row 3", "not a pixel", expected="0…255", found="'256'", mend="mend it").at("a.csv")
+    assert str(other) == "a.csv: not a pixel, expected 0…255, found '256'; mend it"
+    assert type(MissingExtraError("a", "scale").at("b")) is MissingExtraError
+
+
+def test_an_empty_address_in_the_environment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    probe("auto")
+
+
+def test_what_ray_raises_is_one_line_with_its_cause() -> None:
+    chain = (
+        "ray::task()\n  File x\nValueError: the cause\n\nThe above exception was the direct cause\n\nray.Error: then"
+    )
+    assert str(cluster.failed("--ray auto", RuntimeError(chain))) == (
+        "--ray auto: failed at its share of the work, found ValueError: the cause; "
+        "the same command with --resume goes on"
+    )
+    assert "found RuntimeError" in str(cluster.failed("--ray auto", RuntimeError("")))
+
+
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'--ray: needs a library .*pip install "inkdigits\[scale\]"'):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import inkdigits
+from inkdigits.digits import files
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.files import hold, write_whole
 from inkdigits.digits.formats import load_digits, save_digits
@@ -198,12 +199,29 @@ def test_a_folder_that_is_held_is_refused_to_others_until_it_is_free(tmp_path: P
 
 
 def test_a_folder_made_for_nothing_is_removed_again(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), hold(tmp_path / "made"):
+    with pytest.raises(ZeroDivisionError), hold(tmp_path / "made" / "for" / "nothing"):
         _ = 1 / 0
     (tmp_path / "was").mkdir()
     with hold(tmp_path / "was"):
         pass
     assert [file.name for file in tmp_path.iterdir()] == ["was"]
+
+
+def test_a_folder_that_is_removed_before_it_is_held_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, times = files.lock, []
+
+    def late(descriptor: int, what: Path) -> None:
+        times.append(what)
+        if len(times) == 1:
+            what.rmdir()
+        real(descriptor, what)
+
+    monkeypatch.setattr(files, "lock", late)
+    with hold(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "result").touch()
+    assert len(times) == 2
 
 
 def test_a_folder_cannot_be_held_where_a_file_is(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from inkdigits.digits import partial
 from inkdigits.digits.partial import write_on
-from inkdigits.errors import InputError, OutputError
+from inkdigits.errors import InputError, MissingExtraError, OutputError
 
 TOLD = {"model": "a", "sources": ["one", "two"]}
 
@@ -189,3 +189,37 @@ def test_folders_and_files_that_may_not_be_written_are_refused(tmp_path: Path) -
         pass
     with pytest.raises(OutputError, match="make it first"), write_on(tmp_path / "no" / "out.csv", told=TOLD):
         pass
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_another_command_has_just_finished_is_not_touched(
+    finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the opening of the file beside the place and its lock another one may have put it in the place."""
+    place, growing = tmp_path / "out.csv", tmp_path / "out.csv.part"
+    growing.write_bytes(b"the other's\n")
+    real = partial.lock
+
+    def late(descriptor: int, what: Path) -> None:
+        if finished and growing.exists() and not place.exists():
+            growing.replace(place)
+        real(descriptor, what)
+
+    monkeypatch.setattr(partial, "lock", late)
+    with write_on(place, told={}) as writing:
+        writing.write(b"ours\n")
+        writing.flush()
+        if finished:
+            assert place.read_bytes() == b"the other's\n"
+    assert place.read_bytes() == b"ours\n"
+
+
+def test_a_missing_library_leaves_nothing(tmp_path: Path) -> None:
+    def fails() -> None:
+        with write_on(tmp_path / "out.csv", told={}) as growing:
+            growing.commit({"row": 1})
+            raise MissingExtraError("a.parquet", "tables")
+
+    with pytest.raises(MissingExtraError):
+        fails()
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nodes import PATIENCE, SECRET, Cluster, two_nodes
+from onnx import TensorProto, helper, numpy_helper
 
 from inkdigits.digits.formats import load_digits, save_digits
 from inkdigits.reader.predict import predict
@@ -97,9 +98,65 @@ def test_what_is_wrong_with_a_file_is_said_as_one_machine_says_it(cluster: Clust
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bad.csv", made[0].name]
 
 
+def test_what_is_wrong_with_the_model_is_said_as_one_machine_says_it(cluster: Cluster, tmp_path: Path) -> None:
+    # A foreign one that divides by the first pixel, which is 0 in all that it is tried with when it is opened.
+    nodes = [
+        helper.make_node("Slice", ["images", "from", "to", "axis"], ["corner"]),
+        helper.make_node("Log", ["one_less"], ["bad"]),
+        helper.make_node("Flatten", ["images"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["plain"]),
+        helper.make_node("Add", ["plain", "bad"], ["answers"]),
+    ]
+    nodes.insert(1, helper.make_node("Sub", ["half", "corner"], ["one_less"]))
+    weights = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32)
+    constants = {
+        "from": np.array([0]), "to": np.array([1]), "axis": np.array([1]),
+        "half": np.full((1, 1), 0.5, np.float32), "weights": weights,
+    }  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "broken",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [None, 784])],
+        [helper.make_tensor_value_info("answers", TensorProto.FLOAT, [None, 10])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    (tmp_path / "broken.onnx").write_bytes(
+        helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+    )
+    images = load_digits("mnist:test").images[:300].copy()
+    images[:, 0, 0] = 0
+    images[250, 0, 0] = 255
+    np.savez(tmp_path / "some.npz", images=images)
+    words = ["some.npz", "-m", "broken.onnx", "--input-scale", "unit", "-o", "out.csv"]
+    here = run(*words, folder=tmp_path)
+    there = run(*words, "--ray", cluster.address, folder=tmp_path)
+    assert here.returncode == there.returncode == 1
+    assert there.stderr == here.stderr
+    assert there.stderr.startswith("error: broken.onnx: damaged, expected finite answers")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["broken.onnx", "some.npz"]
+
+
+def test_told_to_end_it_ends_with_a_status_that_says_so(cluster: Cluster, tmp_path: Path) -> None:
+    many = tmp_path / "many.npz"
+    np.savez(many, images=np.tile(load_digits("mnist:test").images, (4, 1, 1)))
+    with subprocess.Popen(
+        command(many, "-o", "out.csv", "--ray", cluster.address),
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | SECRET,
+    ) as running:
+        part = tmp_path / "out.csv.part"
+        while running.poll() is None and not (part.exists() and part.stat().st_size > 0):
+            time.sleep(0.02)
+        running.terminate()
+    assert running.returncode == -signal.SIGTERM
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_what_was_begun_here_is_gone_on_with_there(cluster: Cluster, tmp_path: Path) -> None:
     many = tmp_path / "many.npz"
-    np.savez(many, images=np.tile(load_digits("mnist:test").images, (3, 1, 1)))
+    np.savez(many, images=np.tile(load_digits("mnist:test").images, (2, 1, 1)))
     with subprocess.Popen(command(many, "-o", "out.csv"), cwd=tmp_path, stderr=subprocess.DEVNULL) as begun:
         part = tmp_path / "out.csv.part"
         while begun.poll() is None and not (part.exists() and part.stat().st_size > 0):

@@ -4,7 +4,7 @@
     ├── InputError         what was given cannot be used: a file, a source, a picture, a setting
     │   └── ModelError     … it was meant to be a model
     ├── OutputError        what was asked for cannot be written
-    ├── ClusterError       other machines did not do what they were given
+    ├── ClusterError       other processes or machines did not do what they were given
     └── MissingExtraError       a library that this command needs is not installed
 
 Every message is one line that answers five questions: where, what, what was expected, what was found, how to mend it.
@@ -15,7 +15,7 @@ Every message is one line that answers five questions: where, what, what was exp
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 
 class InkdigitsError(Exception):
@@ -50,6 +50,12 @@ class InkdigitsError(Exception):
         # A file name or a cell may hold anything, a line break included; the message stays one line.
         super().__init__(" ".join(text.splitlines()))
 
+    def at(self, where: object) -> Self:
+        """The same error at another place."""
+        other = type(self).__new__(type(self))
+        InkdigitsError.__init__(other, where, self.what, expected=self.expected, found=self.found, mend=self.mend)
+        return other
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _as_it_was, (type(self), self.args, self.__dict__)  # so that it may cross from process to process
 
@@ -67,7 +73,7 @@ class OutputError(InkdigitsError):
 
 
 class ClusterError(InkdigitsError):
-    """The machines of a cluster failed at their share of the work."""
+    """The processes, or the machines of a cluster, that were given a share of the work failed at it."""
 
 
 class MissingExtraError(InkdigitsError):

@@ -250,8 +250,9 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
         result = cli.main(args=arguments, prog_name="inkdigits", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except SystemExit:
-        return 0  # click's answer to a reader that has seen enough and left
+    except SystemExit as error:
+        # 1 is click's answer to a reader that has seen enough and left.
+        return 0 if error.code in (None, 0, 1) else int(error.code) if isinstance(error.code, int) else 1
     except InkdigitsError as error:
         return fail(str(error), 1)
     except (click.NoSuchOption, click.MissingParameter) as error:

@@ -29,7 +29,7 @@ from .. import __version__
 from ..digits.dataset import Digits
 from ..digits.formats import Source, file_of
 from ..errors import ClusterError, InkdigitsError, InputError
-from ..lab.cluster import LOCAL, connect, need_ray
+from ..lab.cluster import connect, failed, need_ray
 from ..reader.model import MODEL_FILE, Model, load_model
 from ..reader.predict import Answers, Submission, Work, ask, chunks_after, predict, shares_of
 
@@ -39,9 +39,6 @@ BLOCK = 16 << 20  # bytes that a task hands on at once: five chunks of pixels
 MOST_TASKS = 1_000  # that read; where there are more files, each reads several
 
 Batch = dict[str, NDArray[Any]]
-
-# The model of this process and what it was trained on, by the model's digest.
-_opened: dict[str, tuple[Model, NDArray[np.uint64] | None]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +72,15 @@ class Failure:
 class Recipe:
     """What a worker opens its model with."""
 
+    path: str  # of the file here
     content: bytes
     input_scale: str | None
     hashes: NDArray[np.uint64] | None
     version: str
+
+
+# The model of this process and the recipe that it was opened with, by the recipe's digest.
+_opened: dict[str, tuple[Model, Recipe]] = {}
 
 
 def predict_on_ray(source: Source | Sequence[Source], *, ray: str, **options: Any) -> Submission:
@@ -109,29 +111,29 @@ def answers_of(address: str, work: Work) -> Generator[Answers]:
     ]
     model = work.model
     content = model.path.read_bytes()
-    recipe = Recipe(content, model.input_scale, work.hashes, __version__)
+    recipe = Recipe(str(model.path), content, model.input_scale, work.hashes, __version__)
     with _cluster(address):
         for found in _through_ray(left, recipe):
             if isinstance(found, Failure):
-                raise _as_given(found.error, left[found.source - work.source].source, work.sources[found.source])
+                raise _as_given(found.error, work.sources[found.source])
             yield replace(found, share=shares(found.source, found.share))
 
 
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """A connection to a cluster, ended with the block; what Ray raises is said in our words."""
-    connect(address)
+    need_ray(address)
     import ray
 
+    joined = ray.is_initialized()
+    connect(address)
     try:
         yield
     except ray.exceptions.RayError as error:
-        first = str(error).partition("\n\nThe above exception")[0]  # of a chain the one that began it
-        lines = [line.strip() for line in first.splitlines() if line.strip()]
-        mend = "the same command with --resume goes on" + ("" if address == LOCAL else "; see `ray status`")
-        raise ClusterError(f"--ray {address}", "the cluster failed", found=lines[-1][:200], mend=mend) from error
+        raise failed(f"--ray {address}", error) from error
     finally:
-        ray.shutdown()
+        if not joined:
+            ray.shutdown()
 
 
 def _through_ray(shares: list[Share], recipe: Recipe) -> Iterator[Answers | Failure]:
@@ -149,7 +151,10 @@ def _through_ray(shares: list[Share], recipe: Recipe) -> Iterator[Answers | Fail
         from_items(items, override_num_blocks=min(len(items), MOST_TASKS))
         .map_batches(_read, batch_size=1, num_cpus=READING)
         .map_batches(
-            ask_model, fn_args=(sha256(recipe.content).hexdigest(), ray.put(recipe)), batch_size=1, num_cpus=ANSWERING
+            ask_model,
+            fn_args=(sha256(pickle.dumps(recipe)).hexdigest(), ray.put(recipe)),
+            batch_size=1,
+            num_cpus=ANSWERING,
         )
     )
     for row in answers.iter_rows():
@@ -172,27 +177,37 @@ def _read(batch: Batch) -> Iterator[Batch]:
 
 
 def _ask(batch: Batch, digest: str, recipe: Any) -> Batch:
-    """A task: what the model says of some digits. `recipe` is Ray's reference to it, `digest` that of its content."""
+    """A task: what the model says of some digits. `recipe` is Ray's reference to one with this `digest`."""
     chunk: Chunk | Failure = pickle.loads(batch["packed"][0])
     if isinstance(chunk, Failure):
         return batch
     if digest not in _opened:
         import ray
 
+        told: Recipe = ray.get(recipe)
+        try:
+            model = _open(told)
+        except InkdigitsError as error:
+            return _packed(Failure(chunk.source, error))
         _opened.clear()
-        _opened[digest] = _open(ray.get(recipe))
-    model, hashes = _opened[digest]
-    return _packed(ask(model, hashes, chunk.digits, source=chunk.source, row=chunk.row, share=chunk.share))
+        _opened[digest] = model, told
+    model, told = _opened[digest]
+    try:
+        answers = ask(model, told.hashes, chunk.digits, source=chunk.source, row=chunk.row, share=chunk.share)
+    except InkdigitsError as error:
+        return _packed(Failure(chunk.source, error.at(error.where.replace(str(model.path), told.path))))
+    return _packed(answers)
 
 
-def _open(recipe: Recipe) -> tuple[Model, NDArray[np.uint64] | None]:
+def _open(recipe: Recipe) -> Model:
     if recipe.version != __version__:
         expected, where = f"inkdigits {recipe.version}", socket.gethostname()
-        raise ClusterError(where, "has another version", expected=expected, found=__version__)
+        mend = "install the same version on every machine"
+        raise ClusterError(where, "has another version", expected=expected, found=__version__, mend=mend)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / MODEL_FILE
         file.write_bytes(recipe.content)
-        return load_model(file, threads=1, input_scale=recipe.input_scale), recipe.hashes
+        return load_model(file, threads=1, input_scale=recipe.input_scale)
 
 
 def _packed(found: Chunk | Answers | Failure) -> Batch:
@@ -209,9 +224,8 @@ def _from_anywhere(source: Source) -> Source:
     return source
 
 
-def _as_given(error: InkdigitsError, named: Source, given: Source) -> InkdigitsError:
+def _as_given(error: InkdigitsError, given: Source) -> InkdigitsError:
     """The same error about the source by the name that the user gave it."""
-    if not isinstance(named, str):
+    if not isinstance(given, str | os.PathLike) or Path(given).is_absolute():
         return error
-    where = error.where.replace(named, str(given))
-    return type(error)(where, error.what, expected=error.expected, found=error.found, mend=error.mend)
+    return error.at(error.where.replace(f"{Path.cwd()}{os.sep}", ""))

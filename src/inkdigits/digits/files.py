@@ -270,6 +270,23 @@ def lock(descriptor: int, what: Path) -> None:
         return  # a file system that knows no locks
 
 
+def _held(folder: Path) -> int | None:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        if flock is None:
+            return None
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            lock(descriptor, folder)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # another command has just removed the one that it had made
+
+
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """A folder for results, made if there is none, in which no other command may write while the block lasts.
@@ -277,22 +294,19 @@ def hold(folder: Path) -> Iterator[None]:
     If the block leaves nothing in a folder that was made for it, that is removed. Raises OutputError if another command
     holds it, or it cannot be made.
     """
-    made = not folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = None if flock is None else os.open(folder, os.O_RDONLY)
+        descriptor = _held(folder)
     except FileExistsError:
         raise unwritable(folder, NotADirectoryError(errno.ENOTDIR, "is a file")) from None
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
-        if descriptor is not None:
-            lock(descriptor, folder)
         yield
     finally:
-        if made:
-            with suppress(OSError):
-                folder.rmdir()
+        with suppress(OSError):
+            for place in made:
+                place.rmdir()
         if descriptor is not None:
             os.close(descriptor)
 

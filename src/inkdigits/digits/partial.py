@@ -20,9 +20,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, MissingExtraError, OutputError
 from .files import lock, unwritable, write_whole
 
 SECOND = 1.0  # between two commits that reach the disk
@@ -47,17 +47,30 @@ class Growing:
         self.size = self.checksum = 0
         self._good = (0, 0)  # size and checksum at the last commit
         self._saved = 0.0
-        begun = self.path.exists()
-        self._file = self.path.open("r+b" if begun else "w+b")
+        self._file = self._opened()
         try:
-            lock(self._file.fileno(), target)
-            if resume and begun:
+            if resume and os.fstat(self._file.fileno()).st_size:
                 self._take_up()
             self._file.seek(self.size)
             self._file.truncate()
         except BaseException:
             self._file.close()
             raise
+
+    def _opened(self) -> IO[bytes]:
+        """The file beside the place, ours alone; what is in it is left."""
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            file = os.fdopen(descriptor, "r+b")
+            try:
+                lock(descriptor, self.target)
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(descriptor), self.path.stat()):
+                        return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()  # another command has just finished it: what was opened is in its place now
 
     def _take_up(self) -> None:
         """Where an earlier command stopped. Raises InputError if it made the file of something else."""
@@ -145,7 +158,7 @@ def write_on(
     """A file to be written bit by bit, which takes its place when the block ends well.
 
     If the block fails, it stays beside its place, as far as it was good with the last commit, and the next call with
-    `resume` goes on with it; but an InputError, for which it is no use to go on, removes it.
+    `resume` goes on with it; but an InputError or MissingExtraError, with which it is no use to go on, removes it.
 
     Parameters
     ----------
@@ -172,7 +185,7 @@ def write_on(
                 growing.finish()
             except BaseException as error:
                 with suppress(OSError, OutputError):
-                    if isinstance(error, InputError) or not growing.state:
+                    if isinstance(error, InputError | MissingExtraError) or not growing.state:
                         _remove(growing)
                     else:
                         growing.save()

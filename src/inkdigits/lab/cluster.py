@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import InputError, MissingExtraError
+from ..errors import ClusterError, InputError, MissingExtraError
 
 AUTO = "auto"  # the address of the cluster that this machine belongs to
 LOCAL = "local"  # the address of a cluster that is started here, and ends with the command
@@ -39,13 +41,27 @@ def connect(address: str) -> None:
 
     if address == AUTO and (found := _last_started()):
         probe(address, found)
+    # Ray puts a handler in the place of ours that ends with a status of its own.
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGTERM)
     more: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
     try:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
-        found = str(error).splitlines()[0][:200]
+        found = (str(error).splitlines() or [type(error).__name__])[0][:200]
         mend = "a cluster that is kept by a token wants RAY_AUTH_MODE=token and the token here too"
         raise InputError(f"--ray {address}", "no cluster to join", expected=EXPECTED, found=found, mend=mend) from error
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, handler)
+
+
+def failed(where: str, error: BaseException) -> ClusterError:
+    """The ClusterError for what Ray or joblib raised."""
+    first = str(error).partition("\n\nThe above exception")[0]  # of a chain the one that began it
+    lines = [line.strip() for line in first.splitlines() if line.strip()] or [type(error).__name__]
+    mend = "the same command with --resume goes on"
+    return ClusterError(where, "failed at its share of the work", found=lines[-1][:200], mend=mend)
 
 
 def join_ray(address: str) -> None:
@@ -73,7 +89,7 @@ def probe(address: str, where: str | None = None) -> None:
     `auto` is Ray's to find, where `where` does not say what it stands for, and `local` to start. With TLS, which Ray is
     told of by RAY_USE_TLS, it is enough that somebody listens.
     """
-    where = where or (os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address)
+    where = where or ((os.environ.get("RAY_ADDRESS") or AUTO) if address == AUTO else address)
     if where in (AUTO, LOCAL):
         return
     try:

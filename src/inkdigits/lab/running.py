@@ -13,8 +13,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from ..digits.dataset import Digits, Labels, data_hash, split_by_class
 from ..digits.formats import load_parts
 from ..errors import InputError
+from .cluster import failed
 from .comparison import spoken_seconds
 from .ledger import Ledger
 from .report import percent
@@ -151,11 +154,14 @@ def run_tasks(
                 tried = [(planned[key], trial) for key, trial in ledger.trials.items() if key in planned]
                 remaining = time_left(list(waiting.values()), tried, jobs, time.monotonic() - began)
                 say(_line(trial, len(left) - len(waiting), len(left), remaining if waiting else None))
-        except BaseException:
+        except BaseException as error:
             _hush_what_is_given_up()
+            if isinstance(error, BrokenProcessPool) or type(error).__module__.startswith("ray."):
+                raise failed("a worker of the cluster" if ray else "a worker process", error) from error
             raise
 
 
+@cache
 def _hush_what_is_given_up() -> None:
     """Trials under way when something goes wrong are given up, of which joblib need not speak beside the error."""
     warnings.filterwarnings("ignore", message=r"\d+ tasks which were still being processed by the workers")
