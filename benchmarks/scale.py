@@ -59,7 +59,7 @@ def memory(formats: list[str], counts: list[int]) -> dict[str, Any]:
     return found
 
 
-def rates(rows: int = 40_000, writes: int = 4_000_000) -> dict[str, Any]:
+def rates(rows: int = 20_000, writes: int = 4_000_000) -> dict[str, Any]:
     """Digits a second that one thread answers, reading apart, and that the process which writes takes in."""
     file = FOLDER / "some.npz"
     every = load_digits("mnist")
@@ -85,7 +85,7 @@ def rates(rows: int = 40_000, writes: int = 4_000_000) -> dict[str, Any]:
     return found
 
 
-def by_ray(files: int = 8, rows: int = 15_000, repeats: int = 3) -> dict[str, Any]:
+def by_ray(files: int = 8, rows: int = 6_000, repeats: int = 3) -> dict[str, Any]:
     """Seconds of both ways, in turn."""
     every = load_digits("mnist")
     names = [FOLDER / f"part-{number}.npz" for number in range(files)]

@@ -24,7 +24,7 @@ def soak_table() -> str:
     rows = [[SCENARIOS[name], str(outcome["kills"])] for name, outcome in found["scenarios"].items()]
     survived = sum(outcome["kills"] for outcome in found["scenarios"].values())
     rows.append(["**all**", f"**{survived}**"])
-    return table(["what was killed without warning", "times survived"], rows) + "\n\nNone was not survived. `make soak`"
+    return table(["what was killed without warning", "times survived"], rows) + "\n\n`make soak`"
 
 
 def fuzz_table() -> str:
@@ -46,7 +46,9 @@ def scale_table() -> str:
         cells = [f"{row['peak_mb']:.0f} MB, {row['seconds']:.1f} s" for row in measured["rows"]]
         rows.append([KINDS[name], *cells, f"{measured['mb_a_million_rows']:+.1f} MB"])
     head = ["file", *(f"{count:,} rows" for count in counts), "memory for a million rows more"]
-    text = "Peak memory of the whole process and its time, with a network of `train --target 99.0`. "
+    grown = [measured["rows"][-1]["peak_mb"] - measured["rows"][-2]["peak_mb"] for measured in formats.values()]
+    last = f"From {counts[-2]:,} rows to {counts[-1]:,} it grows by {min(grown):.0f} to {max(grown):.0f} MB. "
+    text = last + "Peak memory of the whole process and its time, with a network of `train --target 99.0`. "
     return table(head, rows) + "\n\n" + text + machine_text(found) + " `benchmarks/scale.py`"
 
 
