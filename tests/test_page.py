@@ -426,9 +426,10 @@ def test_less_motion_on_request(open_page: OpenPage) -> None:
 
 def test_a_busy_reader_is_asked_again(open_page: OpenPage, server: PageServer) -> None:
     page = open_page(troubled=True)
-    server.busy = 1
+    server.busy = 1_000  # until the page has said so, however often it asks before the drawing is done
     draw(page, STROKES[6])
     page.get_by_text("The reader is busy.").wait_for()
+    server.busy = 0
     page.locator("#text", has_text="6").wait_for()
     assert page.locator("#notice").is_hidden()
 
