@@ -9,15 +9,20 @@ import pickle
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from inkdigits.app.cluster import predict_on_ray
-from inkdigits.errors import InkdigitsError, InputError, MissingExtraError, OutputError
-from inkdigits.lab import cluster
+from inkdigits.digits.dataset import Digits
+from inkdigits.errors import ClusterError, InkdigitsError, InputError, MissingExtraError, OutputError
+from inkdigits.lab import cluster, running
 from inkdigits.lab.cluster import GREETING, probe
+from inkdigits.lab.ledger import Ledger
 
 
 @contextmanager
@@ -129,6 +134,23 @@ def test_an_error_at_another_place_is_the_same_otherwise() -> None:
     other = InputError("/here/a.csv, row 3", "not a pixel", expected="0…255", found="'256'", mend="mend it").at("a.csv")
     assert str(other) == "a.csv: not a pixel, expected 0…255, found '256'; mend it"
     assert type(MissingExtraError("a", "scale").at("b")) is MissingExtraError
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_worker_that_was_killed_is_one_line_however_often(monkeypatch: pytest.MonkeyPatch, few: Digits) -> None:
+    def results(*_: object) -> Iterator[object]:
+        try:
+            yield from ()
+            raise BrokenProcessPool("A worker process managed by the executor was unexpectedly terminated.")
+        finally:
+            warnings.warn("2 tasks which were still being processed by the workers have been cancelled", stacklevel=1)
+
+    monkeypatch.setattr(running, "_results", results)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    nothing = Ledger(Path())
+    for _ in range(2):
+        with pytest.raises(ClusterError, match=r"a worker process: failed .*--resume"):
+            running.run_tasks([], nothing, few, few, False, 1, print, False)
 
 
 def test_an_empty_address_in_the_environment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,6 @@ def answers_of(address: str, work: Work) -> Generator[Answers]:
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """A connection to a cluster, ended with the block; what Ray raises is said in our words."""
-    need_ray(address)
     import ray
 
     joined = ray.is_initialized()

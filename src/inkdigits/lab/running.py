@@ -145,6 +145,8 @@ def run_tasks(
     results = _results(calls, left, Parallel, ray, jobs)
     bar = tqdm(total=len(left), disable=not progress, file=sys.stderr, unit="trial", leave=False)
     with bar, warnings.catch_warnings(), closing(results):
+        # When something goes wrong trials under way are given up, of which joblib need not speak beside the error.
+        warnings.filterwarnings("ignore", message=r"\d+ tasks which were still being processed by the workers")
         try:
             for trial, said in results:
                 ledger.add(trial, said)
@@ -155,20 +157,19 @@ def run_tasks(
                 remaining = time_left(list(waiting.values()), tried, jobs, time.monotonic() - began)
                 say(_line(trial, len(left) - len(waiting), len(left), remaining if waiting else None))
         except BaseException as error:
-            _hush_what_is_given_up()
+            if not ray:
+                _hush_loky()
             if isinstance(error, BrokenProcessPool) or type(error).__module__.startswith("ray."):
                 raise failed("a worker of the cluster" if ray else "a worker process", error) from error
             raise
 
 
 @cache
-def _hush_what_is_given_up() -> None:
-    """Trials under way when something goes wrong are given up, of which joblib need not speak beside the error."""
-    warnings.filterwarnings("ignore", message=r"\d+ tasks which were still being processed by the workers")
+def _hush_loky() -> None:
+    """From now on nothing is printed of its thread, which stumbles now and then over trials that were given up."""
     loud = threading.excepthook
 
     def hook(failed: threading.ExceptHookArgs) -> None:
-        # That of loky stumbles now and then over what has been taken from its queue.
         if failed.thread is None or failed.thread.name != "ExecutorManagerThread":
             loud(failed)
 
