@@ -212,11 +212,11 @@ def test_a_folder_that_is_removed_before_it_is_held_is_made_again(
 ) -> None:
     real, times = files.lock, []
 
-    def late(descriptor: int, what: Path) -> None:
+    def late(descriptor: int, path: Path, what: Path) -> bool:
         times.append(what)
         if len(times) == 1:
             what.rmdir()
-        real(descriptor, what)
+        return real(descriptor, path, what)
 
     monkeypatch.setattr(files, "lock", late)
     with hold(tmp_path / "a" / "b"):

@@ -200,10 +200,10 @@ def test_what_another_command_has_just_finished_is_not_touched(
     growing.write_bytes(b"the other's\n")
     real = partial.lock
 
-    def late(descriptor: int, what: Path) -> None:
+    def late(descriptor: int, path: Path, what: Path) -> bool:
         if finished and growing.exists() and not place.exists():
             growing.replace(place)
-        real(descriptor, what)
+        return real(descriptor, path, what)
 
     monkeypatch.setattr(partial, "lock", late)
     with write_on(place, told={}) as writing:

@@ -252,7 +252,7 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except SystemExit as error:
         # 1 is click's answer to a reader that has seen enough and left.
-        return 0 if error.code in (None, 0, 1) else int(error.code) if isinstance(error.code, int) else 1
+        return error.code if isinstance(error.code, int) and error.code != 1 else 0
     except InkdigitsError as error:
         return fail(str(error), 1)
     except (click.NoSuchOption, click.MissingParameter) as error:

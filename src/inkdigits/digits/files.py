@@ -254,37 +254,41 @@ def write_whole_folder(
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def lock(descriptor: int, what: Path) -> None:
-    """Keep an open file or folder from other commands until it is closed, or this process has ended in whatever way.
+def lock(descriptor: int, path: Path, what: Path) -> bool:
+    """Keep what was opened at `path` from other commands until it is closed, or this process has ended in whatever way.
 
-    Raises OutputError if another command has it.
+    Gives False if it is at `path` no more: another command moved or removed it before the lock was there. Where the
+    system or the file system knows no locks nothing is kept. Raises OutputError, about `what`, if another command has
+    it.
     """
     if flock is None:
-        return
+        return True
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError:
         mend = "wait for it, or choose another -o"
         raise OutputError(what, "is being written by another command", mend=mend) from None
     except OSError:
-        return  # a file system that knows no locks
+        return True
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _held(folder: Path) -> int | None:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        if flock is None:
+        if flock is None:  # Windows, where a folder cannot be opened
             return None
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            lock(descriptor, folder)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), folder.stat()):
-                    return descriptor
+            if lock(descriptor, folder, folder):
+                return descriptor
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # another command has just removed the one that it had made
+        os.close(descriptor)
 
 
 @contextmanager

@@ -63,10 +63,8 @@ class Growing:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
             file = os.fdopen(descriptor, "r+b")
             try:
-                lock(descriptor, self.target)
-                with suppress(FileNotFoundError):
-                    if os.path.samestat(os.fstat(descriptor), self.path.stat()):
-                        return file
+                if lock(descriptor, self.path, self.target):
+                    return file
             except BaseException:
                 file.close()
                 raise
