@@ -7,8 +7,9 @@
 A network is first trained on a part, with the digits that are held out for its temperature and thresholds; settings
 were chosen there and nowhere else. Then the same training on all digits, once for each seed, none left out. A seed's
 row is written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not
-made again, and an interrupted training goes on. Two such processes with other seeds and `--threads 1` each may run
-side by side.
+made again, and an interrupted training goes on. The file also has what the trainings on all digits took over from that
+on a part, so that more seeds need no such training again. Two such processes with other seeds and `--threads 1` each
+may run side by side.
 """
 
 from __future__ import annotations
@@ -86,33 +87,33 @@ def measured(folder: Path, source: Digits, metrics: dict[str, Any]) -> dict[str,
     }
 
 
-def write(name: str, net: str, part: dict[str, Any], settings: dict[str, Any], made: dict[str, Any]) -> None:
+def known(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the result file says of a record, {} if it was not made with these settings."""
+    file = RESULTS / "records" / f"{name}.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+    return found if found.get("settings") == settings else {}
+
+
+def write(name: str, net: str, run: Path, settings: dict[str, Any], made: dict[str, Any]) -> None:
     """Add a row. The file is read again first: another process may have added rows meanwhile."""
     file = RESULTS / "records" / f"{name}.json"
-    earlier = json.loads(file.read_text()) if file.exists() else {}
-    rows = earlier.get("seeds", []) if earlier.get("settings") == settings else []
+    metrics, config = (json.loads((run / part).read_text()) for part in ("metrics.json", "config.json"))
+    rows = known(name, settings).get("seeds", [])
     rows = sorted([row for row in rows if row["seed"] != made["seed"]] + [made], key=lambda row: row["seed"])
     accuracies = [row["accuracy"] for row in rows]
     result = {
         "command": f"python benchmarks/records.py {name}",
         "net": net,
-        "parameters": part["parameters"],
+        "parameters": metrics["parameters"],
         "settings": settings,
-        "validation": part["validation"],
+        "validation": metrics["validation"],
         "mean": statistics.fmean(accuracies),
         "sd": statistics.stdev(accuracies) if len(rows) > 1 else 0.0,
         "seeds": rows,
+        "config": config,
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     print(write_result(f"records/{name}", result), f"{len(rows)} seeds, mean {result['mean']:.4%}", flush=True)
-
-
-def done(name: str, settings: dict[str, Any], seed: int) -> bool:
-    file = RESULTS / "records" / f"{name}.json"
-    if not file.exists():
-        return False
-    found = json.loads(file.read_text())
-    return found["settings"] == settings and any(row["seed"] == seed for row in found["seeds"])
 
 
 def main() -> None:
@@ -132,15 +133,21 @@ def main() -> None:
             save_digits(kept, source)
         settings = settings_for(net, **changes).as_dict() | {"seed": None}
         words = [f"--set={key}={value}" for key, value in changes.items()]
-        folder = RUNS / f"{name}-part"
-        part = train(folder, [source, "--net", net, *words], arguments.threads, arguments.device)
         for seed in arguments.seeds:
-            if done(name, settings, seed):
+            if any(row["seed"] == seed for row in known(name, settings).get("seeds", [])):
                 continue
             run = RUNS / f"{name}-{seed}"
-            words = ["--all-of", str(folder), "--seed", str(seed)]
-            metrics = train(run, words, arguments.threads, arguments.device)
-            write(name, net, part, settings, measured(run, test, metrics))
+            if config := known(name, settings).get("config"):
+                RUNS.mkdir(parents=True, exist_ok=True)
+                file = RUNS / f"{name}.json"
+                file.write_text(json.dumps(config))
+                earlier = ["--from-config", str(file)]
+            else:
+                part = RUNS / f"{name}-part"
+                train(part, [source, "--net", net, *words], arguments.threads, arguments.device)
+                earlier = ["--all-of", str(part)]
+            metrics = train(run, [*earlier, "--seed", str(seed)], arguments.threads, arguments.device)
+            write(name, net, run, settings, measured(run, test, metrics))
 
 
 if __name__ == "__main__":
