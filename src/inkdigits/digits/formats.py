@@ -20,6 +20,8 @@ Where a source has a training and a test part, `SOURCE:train` and `SOURCE:test` 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +42,46 @@ Source = str | os.PathLike[str] | Digits | NDArray[Any]
 TABLE_ENDS = (".csv", ".gz", ".zip")
 SQLITE_ENDS = (".sqlite", ".sqlite3", ".db")
 KNOWN = ".csv, .csv.gz, .zip, .npz, .parquet, .sqlite, …images-idx3-ubyte or a folder"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file: whether a name in small letters is one's, what reads it, by part, and what writes it."""
+
+    named: Callable[[str], bool]
+    read: Callable[[Path], dict[str, Digits]]
+    write: Callable[[Digits, Path], None]
+
+
+def _ends(*ends: str) -> Callable[[str], bool]:
+    return lambda name: name.endswith(ends)
+
+
+def _whole(read: Callable[[Path], Digits]) -> Callable[[Path], dict[str, Digits]]:
+    return lambda path: {"all": read(path)}
+
+
+def _write_idx(digits: Digits, path: Path) -> None:
+    if "idx1" in path.name.lower():
+        mend = "name the file of images, the labels go beside it"
+        raise OutputError(path, "a name for labels", expected="…images-idx3-ubyte", found=path.name, mend=mend)
+    write_idx(digits, path)
+
+
+def _write_table(digits: Digits, path: Path) -> None:
+    if not path.name.lower().endswith((".csv", ".csv.gz", ".zip")):
+        raise _unwritable(path)  # anything may be in a .gz
+    write_csv(digits, path)
+
+
+# The first that a name fits, folders apart. What can be read bit by bit has its reader in stream.py too.
+FORMATS = (
+    Format(lambda name: bool(IDX_NAME.fullmatch(name)), _whole(read_idx), _write_idx),
+    Format(_ends(".npz"), read_npz, write_npz),
+    Format(_ends(".parquet"), _whole(read_parquet), write_parquet),
+    Format(_ends(*SQLITE_ENDS), _whole(read_corrections), write_corrections),
+    Format(_ends(*TABLE_ENDS), _whole(read_csv), _write_table),
+)
 
 
 def load_digits(source: Source = "mnist", *, part: Literal["train", "test", "all"] = "all") -> Digits:
@@ -114,28 +156,22 @@ def file_of(source: Source) -> Path | None:
     if name == "mnist":
         return None
     if not is_folder(path):
-        lower = path.name.lower()
-        if not lower.endswith((".npz", ".parquet", *SQLITE_ENDS, *TABLE_ENDS)) and not IDX_NAME.fullmatch(lower):
+        if _format_of(path) is None:
             raise _unknown(path)
         need_file(path)
     return path
 
 
 def _read_file(path: Path) -> dict[str, Digits]:
-    name = path.name.lower()
     if is_folder(path):
         return {"all": read_folder(path)}
-    if IDX_NAME.fullmatch(name):
-        return {"all": read_idx(path)}
-    if name.endswith(".npz"):
-        return read_npz(path)
-    if name.endswith(".parquet"):
-        return {"all": read_parquet(path)}
-    if name.endswith(SQLITE_ENDS):
-        return {"all": read_corrections(path)}
-    if name.endswith(TABLE_ENDS):
-        return {"all": read_csv(path)}
+    if found := _format_of(path):
+        return found.read(path)
     raise _unknown(path)
+
+
+def _format_of(path: Path) -> Format | None:
+    return next((known for known in FORMATS if known.named(path.name.lower())), None)
 
 
 def _unknown(path: Path) -> InputError:
@@ -158,23 +194,15 @@ def save_digits(digits: Digits, path: str | os.PathLike[str]) -> None:
     keeps the file from being written; InputError where a format needs labels and there are none.
     """
     target = Path(path)
-    name = target.name.lower()
     if os.fspath(path).endswith(("/", os.sep)):
         write_folder(digits, target)
-    elif IDX_NAME.fullmatch(name):
-        if "idx1" in name:
-            mend = "name the file of images, the labels go beside it"
-            raise OutputError(target, "a name for labels", expected="…images-idx3-ubyte", found=target.name, mend=mend)
-        write_idx(digits, target)
-    elif name.endswith(".npz"):
-        write_npz(digits, target)
-    elif name.endswith(".parquet"):
-        write_parquet(digits, target)
-    elif name.endswith(SQLITE_ENDS):
-        write_corrections(digits, target)
-    elif name.endswith((".csv", ".csv.gz", ".zip")):
-        write_csv(digits, target)
+    elif found := _format_of(target):
+        found.write(digits, target)
     elif not target.suffix or is_folder(target):
         write_folder(digits, target)
     else:
-        raise OutputError(target, "an unknown format", expected=KNOWN, found=target.suffix)
+        raise _unwritable(target)
+
+
+def _unwritable(path: Path) -> OutputError:
+    return OutputError(path, "an unknown format", expected=KNOWN, found=path.suffix)
