@@ -1,6 +1,7 @@
 # make run    set up, train on the embedded MNIST, measure on the test set
 # make test   set up, check style and types, run the tests
 # make check  style and types alone
+# make docs   run the tutorials and build the site of all pages into site/ (half an hour)
 # make bench  the benchmarks behind the figures in README (three hours; needs a quiet machine)
 # make bench-lab  the full comparison and the full ablation (two hours each; goes on where it was stopped)
 # make bench-explore  the reports of explore, and its map beside other libraries' (an hour; needs a quiet machine)
@@ -18,7 +19,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check browser bench bench-lab bench-explore bench-reader bench-serve records package soak fuzz long reader clean
+.PHONY: run test check browser docs bench bench-lab bench-explore bench-reader bench-serve records package soak fuzz long reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -45,6 +46,9 @@ check: .venv/.ready-dev
 	@$(BIN)/ruff format --check .
 	@echo "== types: mypy"
 	@$(BIN)/mypy
+
+docs: .venv/.ready-docs
+	@$(BIN)/python docs/build.py
 
 bench: .venv/.ready-dev
 	@echo "== time to accuracy of the presets"
@@ -78,7 +82,7 @@ records: .venv/.ready-dev
 	@$(BIN)/python benchmarks/fast.py
 	@echo "== the most accurate, the smallest, the fastest"
 	@$(BIN)/python benchmarks/records.py best tiny bulk fast least
-	@$(BIN)/python benchmarks/records.py tiny-4 tiny-6 tiny-12 tiny-16 tiny-24 --seeds 0
+	@$(BIN)/python benchmarks/records.py tiny-4 tiny-8 tiny-12 tiny-16 tiny-24 --seeds 0
 	@echo "== ensembles"
 	@$(BIN)/python benchmarks/records.py best-wide best-narrow best-deep best-rough --seeds 0
 	@$(BIN)/python benchmarks/record_ensemble.py
@@ -128,6 +132,12 @@ browser:
 	@echo "== adding what the tests need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
+	@touch $@
+
+.venv/.ready-docs: .venv/.ready
+	@echo "== adding what the documentation needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group docs
 	@touch $@
 
 clean:

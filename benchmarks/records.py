@@ -45,7 +45,7 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "best-rough": ("best", {"elastic": 1.6, "turn": 18.0, "shear": 0.25}),
     # For the curve of accuracy against parameters.
     "tiny-4": ("tiny", {"width": 4}),
-    "tiny-6": ("tiny", {"width": 6}),
+    "tiny-8": ("tiny", {"width": 8}),
     "tiny-12": ("tiny", {"width": 12}),
     "tiny-16": ("tiny", {"width": 16}),
     "tiny-24": ("tiny", {"width": 24}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from tables import RESULTS, machine_text, percent, result, table
 
 RECORDS = RESULTS / "records"
+MODELS = Path(__file__).resolve().parent.parent / "src/inkdigits/reader/models"
 # record: what it is called on the page.
 NAMES = {
     "best": "`best`, the most accurate single network",
@@ -161,7 +163,29 @@ def throughput_table() -> str:
     return "\n\n".join(parts) + f"\n\n{machine_text(found)} `benchmarks/throughput.py`"
 
 
+def models_table() -> str:
+    """The models that ship: what their files hold, and what was measured with each."""
+    rows = []
+    for file in sorted(MODELS.glob("*.onnx"), key=lambda file: -file.stat().st_size):
+        metrics = json.loads(file.with_suffix(".metrics.json").read_text(encoding="utf-8"))
+        seed = json.loads(file.with_suffix(".config.json").read_text(encoding="utf-8"))["settings"]["seed"]
+        if file.stem == "reader":
+            right = percent(result("reader")["sections"]["mnist"]["accuracy"])
+        else:
+            [row] = [row for row in record(file.stem)["seeds"] if row["seed"] == seed]
+            right = percent(row["accuracy"])
+        held = percent(metrics["validation"]["accuracy"])
+        rows.append([f"`{file.stem}`", f"{metrics['parameters']:,}", _kilobytes(file), right, held])
+    head = ["model", "parameters", "file", "MNIST test digits right", "digits held out right"]
+    return table(head, rows)
+
+
+def _kilobytes(file: Path) -> str:
+    return f"{file.stat().st_size / 1000:,.0f} kB"
+
+
 TABLES = {
+    "models": models_table,
     "records": records_table,
     "choices": choices_table,
     "records-wrong": wrong_text,

@@ -3,7 +3,7 @@
     $ .venv/bin/python docs/refresh.py            # run the commands, fill in everything
     $ .venv/bin/python docs/refresh.py --results  # only the tables made from benchmarks/results/
 
-A block stands between `<!-- run: NAME -->` or `<!-- results: NAME -->` and `<!-- end -->`.
+A block stands between `<!-- run: NAME -->`, `<!-- results: NAME -->` or `<!-- help: VERB -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import record_tables
 import reliability_tables
 import tables
 
+from inkdigits.app.cli import cli
+
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "work" / "docs"
-BLOCK = re.compile(r"<!-- (run|results): ([\w-]+) -->\n(?:(?!<!--).)*<!-- end -->\n", re.DOTALL)
+HELP_WIDTH = 100  # columns
+BLOCK = re.compile(r"<!-- (run|results|help): ([\w-]+) -->\n(?:(?!<!--).)*<!-- end -->\n", re.DOTALL)
 
 TABLES = tables.TABLES | record_tables.TABLES | reliability_tables.TABLES
 
@@ -56,6 +60,13 @@ def run(name: str) -> str:
     return f"```\n$ {command}\n{said}\n```"
 
 
+def help_of(verb: str) -> str:
+    """What `--help` prints, as wide as a page shows it."""
+    with click.Context(cli, info_name="inkdigits", terminal_width=HELP_WIDTH, **cli.context_settings) as parent:
+        context = cli.commands[verb].make_context(verb, [], parent=parent, resilient_parsing=True)
+        return f"```text\n{cli.commands[verb].get_help(context)}\n```"
+
+
 def prepare() -> None:
     """Where the commands run: Kaggle's test.csv, a file with a bad pixel in it, and pictures."""
     from PIL import Image
@@ -84,6 +95,8 @@ def filled(text: str, outputs: dict[str, str] | None) -> str:
         kind, name = block.groups()
         if kind == "results":
             content = TABLES[name]()
+        elif kind == "help":
+            content = help_of(name)
         elif outputs is None:
             return block.group()
         else:

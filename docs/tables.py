@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+STRANGERS = ("fashion_mnist", "noise")
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 
 
@@ -22,6 +23,35 @@ def percent(share: float) -> str:
 def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def summary_table() -> str:
+    """The figures that a visitor looks for first, each with the page where the rest stands."""
+    reader, fast, peers, kaggle, serve = (result(name) for name in ("reader", "fast-cpu", "peers", "kaggle", "serve"))
+    read, strangers = reader["sections"], reader["sections"]["shift"]["not_digits"]
+    rows = [
+        ["real handwriting by other people, one digit a picture", _share(read["real"]["singles"]["best_guess"]["all"])],
+        ["… unsure ones refused", _answered(read["real"]["singles"]["refusing"]["all"])],
+        ["what is no digit, refused: clothes, noise", " and ".join(percent(strangers[k]["rate"]) for k in STRANGERS)],
+    ]
+    for target in ("99.0", "99.5"):
+        values = fast["targets"][target]
+        right = f"{percent(values['accuracy']['mean'])} of MNIST's test digits"
+        seconds = f"{values['training_seconds']['median']:.1f} s of training"
+        rows.append([f"`train --target {target}`, mean of {values['accuracy']['n']} seeds", f"{right} after {seconds}"])
+    peer = peers["peers"]["a-conv7"]
+    rows += [
+        [
+            f"the student project's Keras network, to {percent(peer['accuracy'])}",
+            f"{peer['training_seconds']:.0f} s; ours beside it {peer['ours_seconds']:.1f} s",
+        ],
+        [
+            "Kaggle's 28,000 rows: file to `submission.csv`",
+            f"{kaggle['predict_whole_seconds']['median']:.2f} s, {percent(kaggle['submission']['accuracy'])} right",
+        ],
+        ["pictures a second over HTTP, on the same two cores", f"{serve['reader']['read']['held']:,.0f}"],
+    ]
+    return table(["", ""], rows) + "\n\n" + machine_text(fast)
 
 
 def fast_table() -> str:
@@ -338,6 +368,7 @@ def machine_text(found: Any) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "summary": summary_table,
     "fast": fast_table,
     "peers": peers_table,
     "systems": systems_table,

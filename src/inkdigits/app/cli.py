@@ -23,7 +23,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from .. import __version__
-from ..errors import InkdigitsError, InputError
+from ..errors import InkdigitsError, InputError, ModelError
 from .lab import ablate, compare, ensemble, evaluate, explain, explore, export, train
 from .options import FILE, ON_RAY, SOURCE, fail, progress_bar, ray_talk, say, shared, to_json
 from .serve_verb import serve
@@ -254,7 +254,7 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
         # 1 is click's answer to a reader that has seen enough and left.
         return error.code if isinstance(error.code, int) and error.code != 1 else 0
     except InkdigitsError as error:
-        return fail(str(error), 1)
+        return fail(f"{error}{_page(error, arguments)}", 1)
     except (click.NoSuchOption, click.MissingParameter) as error:
         return _usage(error)
     except click.BadParameter as error:
@@ -277,6 +277,15 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return fail("not enough memory; give a smaller source", 1)
     return result if isinstance(result, int) else 0
+
+
+def _page(error: InkdigitsError, arguments: Sequence[str] | None) -> str:
+    """Which page helps: that of models, or of the verb."""
+    if isinstance(error, ModelError):
+        return " (docs/models.md)"
+    words = sys.argv[1:] if arguments is None else arguments
+    verb = next((word for word in words if word in cli.commands), "completion")
+    return "" if verb == "completion" else f" (docs/{verb}.md)"
 
 
 def _usage(error: click.UsageError) -> int:

@@ -281,7 +281,7 @@ _BEST = replace(
 _TINY = replace(
     _BEST,
     epochs=60,
-    width=8,
+    width=6,
     learning_rate=0.02,
     weight_decay=0.0,
     augmentation="affine",
@@ -298,7 +298,7 @@ NETWORKS: dict[str, Network] = {
     "fast": Network("ours: a small convolutional network that trains in seconds", _FAST),
     "reader": Network("ours: the network of the shipped reader, made for handwriting as it comes", _READER),
     "best": Network("ours: for accuracy, whatever it takes: half an hour of a core, nine views of each digit", _BEST),
-    "tiny": Network("ours: of fewer than 5,000 parameters", _TINY),
+    "tiny": Network("ours: of fewer than 3,000 parameters", _TINY),
     "bulk": Network("ours: for reading millions of digits", _BULK),
     "lenet5": Network(
         "LeNet-5 of 1998 (tanh, average pooling), trained by Adam",
