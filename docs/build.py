@@ -129,6 +129,8 @@ def contents() -> str:
     lists = []
     for heading, pages in PARTS.items():
         there = [page for page in pages if page in ("python", "contributing") or any(SOURCE.glob(f"{page}.*"))]
+        if heading == "Commands":
+            there = [f"{page} <{page}>" for page in there]  # their titles are sentences
         lists.append("\n".join(["```{toctree}", ":hidden:", f":caption: {heading}", "", *there, "```"]))
     return "\n\n".join(lists) + "\n"
 

@@ -52,6 +52,8 @@ html_theme_options = {
         "color-brand-content": "#0b66a8",
         "color-brand-visited": "#0b66a8",
         "color-code-background": "#f6f3ed",
+        "color-api-name": "#0b66a8",
+        "color-api-pre-name": "#6b665f",
     },
     "dark_css_variables": {
         "color-background-primary": "#202224",
@@ -63,13 +65,17 @@ html_theme_options = {
         "color-brand-content": "#6db4ea",
         "color-brand-visited": "#6db4ea",
         "color-code-background": "#151617",
+        "color-api-name": "#6db4ea",
+        "color-api-pre-name": "#a8a299",
     },
 }
 
 # "name, other: what it is" in our docstrings, where Napoleon wants the explanation on a line of its own.
 EXPLAINED = re.compile(r"^(\w+(?:, \w+)*): (.*)$")
 SECTIONS = ("Parameters", "Attributes")
-LEARNT = re.compile(r"(?<![`\w])([a-z]\w*_)(?![`\w])")  # names that end in an underscore, which is a link in this markup
+LEARNT = re.compile(
+    r"(?<![`\w])([a-z]\w*_)(?![`\w])"
+)  # names that end in an underscore, which is a link in this markup
 
 
 def explained(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 from inkdigits import __version__
-from inkdigits.app.cli import SHELLS, cli, status_of
+from inkdigits.app.cli import SHELLS, cli, page_of, status_of
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import save_digits
 from inkdigits.digits.mnist import load_mnist
+from inkdigits.errors import InputError
 from inkdigits.nets.train import Run, train
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,13 @@ def test_what_is_wrong_is_one_line_and_a_status(
     assert len(said.err.splitlines()) == 1
     assert said.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [verb for verb in cli.commands if verb != "completion"])
+def test_every_verb_has_a_page_that_its_errors_name(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (ROOT / "docs" / f"{verb}.md").is_file()
+    assert page_of(InputError("a.csv", "no such file"), [verb, "a.csv"]) == f" (docs/{verb}.md)"
+    assert Said(capsys, "evaluate", "nosuch").err.endswith(" (docs/models.md)\n")
 
 
 def test_no_arguments_show_the_help_and_status_two(capsys: pytest.CaptureFixture[str]) -> None:

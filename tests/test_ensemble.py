@@ -110,4 +110,6 @@ def test_the_command_says_what_it_wrote(
     assert status_of(["ensemble", *map(str, members[:2]), "-o", str(file)]) == 0
     assert f"2 models (softmax-0, softmax-1) in {file}" in capsys.readouterr().out
     assert status_of(["ensemble", str(members[0]), "-o", str(file)]) == 1
-    assert capsys.readouterr().err == "error: MODEL: too few of them, expected two or more, found 1\n"
+    assert capsys.readouterr().err == (
+        "error: MODEL: too few of them, expected two or more, found 1 (docs/ensemble.md)\n"
+    )

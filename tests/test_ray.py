@@ -185,4 +185,5 @@ def test_a_comparison_on_a_cluster_finds_what_one_machine_finds(cluster: Cluster
 def test_threads_are_for_one_machine(tmp_path: Path) -> None:
     said = run("mnist", "-o", "out.csv", "--ray", "local", "--threads", "2", folder=tmp_path)
     assert said.returncode == 1
-    assert said.stderr == ("error: --threads: cannot be used with --ray; leave it out: each worker has a processor\n")
+    expected = "--threads: cannot be used with --ray; leave it out: each worker has a processor (docs/predict.md)"
+    assert said.stderr == f"error: {expected}\n"

@@ -254,7 +254,7 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
         # 1 is click's answer to a reader that has seen enough and left.
         return error.code if isinstance(error.code, int) and error.code != 1 else 0
     except InkdigitsError as error:
-        return fail(f"{error}{_page(error, arguments)}", 1)
+        return fail(f"{error}{page_of(error, arguments)}", 1)
     except (click.NoSuchOption, click.MissingParameter) as error:
         return _usage(error)
     except click.BadParameter as error:
@@ -279,7 +279,7 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _page(error: InkdigitsError, arguments: Sequence[str] | None) -> str:
+def page_of(error: InkdigitsError, arguments: Sequence[str] | None) -> str:
     """Which page helps: that of models, or of the verb."""
     if isinstance(error, ModelError):
         return " (docs/models.md)"
