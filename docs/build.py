@@ -102,16 +102,28 @@ def gather() -> None:
     for name in ("LICENSE", "SECURITY.md", "CITATION.cff", "CHANGELOG.md"):
         shutil.copy(ROOT / name, SOURCE / name)
     shutil.copy(ROOT / "src/inkdigits/digits/mnist/LICENSE", SOURCE / "MNIST-LICENSE")
-    for folder in (SOURCE / "tutorials", SITE / "notebooks"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for notebook in NOTEBOOKS.glob("*.ipynb"):
-            shutil.copy(notebook, folder)
+    for notebook in NOTEBOOKS.glob("*.ipynb"):
+        _as_page(notebook, SOURCE / "tutorials")
     first = (ROOT / "README.md").read_text(encoding="utf-8")
     (SOURCE / "index.md").write_text(f"{first}\n{contents()}", encoding="utf-8")
     shutil.copy(ROOT / "CONTRIBUTING.md", SOURCE / "contributing.md")
     for page in SOURCE.rglob("*.md"):
         page.write_text(inside(page.read_text(encoding="utf-8")), encoding="utf-8")
     (SOURCE / "python.md").write_text(reference(), encoding="utf-8")
+
+
+def _as_page(file: Path, folder: Path) -> None:
+    """Put a notebook among the pages, with a line that gives it and its program away."""
+    import nbformat
+
+    notebook = nbformat.read(file, as_version=4)
+    (folder / "download").mkdir(parents=True, exist_ok=True)
+    for copied in (file, HERE / "tutorials" / f"{file.stem}.py"):
+        shutil.copy(copied, folder / "download" / copied.name)
+    line = f"To run it yourself: {{download}}`the notebook <download/{file.stem}.ipynb>` with these outputs, or "
+    line += f"{{download}}`the program <download/{file.stem}.py>`."
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(line))
+    nbformat.write(notebook, folder / file.name)
 
 
 def inside(text: str) -> str:

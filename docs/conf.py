@@ -19,6 +19,7 @@ myst_enable_extensions = ["html_image", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # build.py has run them, and stops where one fails
 nb_merge_streams = True
+exclude_patterns = ["tutorials/download"]
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 copybutton_remove_prompts = True

@@ -27,10 +27,10 @@ from inkdigits.digits.formats import load_digits, save_digits
 from inkdigits.nets.train import train
 
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-RUNS = ("fast-0", "fast-1", "fast-2", "kaggle", "first", "mine", "b-regularised-0", "best-all")
+RUNS = ("fast-0", "fast-1", "fast-2", "kaggle", "first", "mine", "both", "b-regularised-0", "best-all")
 # Verbs whose commands take seconds, with what of them does not.
 QUICK = re.compile(r"inkdigits (data|read|predict|ensemble|evaluate|explain|export|train --(list|settings))\b")
-SLOW = re.compile(r"--shift|--ray|SOURCE|/scans|openvino|mnist:train -m runs/fast-0")
+SLOW = re.compile(r"--shift|--ray|SOURCE|/scans|openvino|#wrong|explain reader|mnist:train -m runs/fast-0")
 STATUS = {
     "inkdigits data bad.csv": 1,
     "inkdigits read note.png empty.png nosuch.png seven.png": 1,
@@ -47,7 +47,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory, mnist_test: Digits) -> Path
     for place, name in enumerate(RUNS):
         train(some, net="softmax", epochs=1, seed=place, initialisation="pytorch", output=folder / "runs" / name)
     (folder / "scans").mkdir()
-    for name in ("train.csv", "my-digits.csv", "my-digits/", "corrections.sqlite", "forms.parquet", "train.parquet"):
+    for name in (
+        "train.csv",
+        "mine-train.csv",
+        "mine-test.csv",
+        "my-digits.csv",
+        "my-digits/",
+        "corrections.sqlite",
+        "forms.parquet",
+        "train.parquet",
+    ):
         save_digits(few, f"{folder}/{name}")
     for name in ("test.csv", "scans/1.csv.gz", "scans/2.csv.gz"):
         save_digits(Digits(few.images), folder / name)
