@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,6 +53,15 @@ def some() -> Digits:
 def whole(some: Digits, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An uninterrupted run."""
     return train(some, output=tmp_path_factory.mktemp("runs") / "whole", **STATEFUL)
+
+
+def test_too_few_steps_are_said_with_the_epochs_that_would_be_enough(some: Digits, tmp_path: Path) -> None:
+    said: list[str] = []
+    train(some, output=tmp_path / "few", net="softmax", epochs=2, say=said.append)
+    assert any(re.search(r"warning: 8 steps are few .* --epochs 125 would make 500", line) for line in said), said
+    said.clear()
+    train(some, output=tmp_path / "enough", net="softmax", epochs=60, say=said.append)
+    assert not any("few" in line for line in said[1:])
 
 
 def stop_after(epoch: int, error: type[BaseException] = StopError) -> Callable[[str], None]:

@@ -12,6 +12,7 @@ digits that were held out. The test set is never opened here.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -46,6 +47,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
 
+FEW_STEPS = 200  # below which even the smallest preset on a few digits has hardly begun to learn
+ENOUGH_STEPS = 500
 SEARCH_EPOCHS = 5  # of a trial, at most, unless told otherwise
 
 Source = str | os.PathLike[str] | Digits
@@ -389,6 +392,9 @@ def _fit(
 ) -> None:
     """Run the training with its checkpoints, words and bar, unless `stop_after` (seconds) ends it before."""
     done = len(training.history) * training.batches
+    if training.steps < FEW_STEPS:
+        epochs = math.ceil(ENOUGH_STEPS / training.batches)
+        say(f"warning: {training.steps} steps are few to learn from; --epochs {epochs} would make {ENOUGH_STEPS}")
     with tqdm(
         total=training.steps, initial=done, disable=not progress, file=sys.stderr, unit="batch", leave=False
     ) as bar:
