@@ -11,7 +11,7 @@
 # make package builds what is released, installs it into clean environments, and uses it there (two minutes)
 # make soak   kills commands two hundred times at random moments, and looks at what they leave (half an hour)
 # make fuzz   feeds every reader of files with what reaches new branches of it (five minutes)
-# make long   package, soak and fuzz, one after the other
+# make long   the tests that CI has no time for, then package, soak and fuzz (an hour)
 # make reader trains the model that ships in the package
 
 PYTHON ?= python3
@@ -19,7 +19,7 @@ BIN := .venv/bin
 RUN := runs/mnist
 MODELS := src/inkdigits/reader/models
 
-.PHONY: run test check browser docs bench bench-lab bench-explore bench-reader bench-serve records package soak fuzz long reader clean
+.PHONY: run test check browser docs bench bench-lab bench-explore bench-reader bench-serve records package soak fuzz long longer reader clean
 
 run: .venv/.ready
 	@echo "== training: inkdigits train mnist -o $(RUN)"
@@ -100,7 +100,10 @@ package: .venv/.ready-dev
 soak: .venv/.ready-dev
 	@$(BIN)/python tests/soak.py --kills 200 -o benchmarks/results/soak.json
 
-long: package soak fuzz
+long: longer package soak fuzz
+
+longer: .venv/.ready-dev
+	@$(BIN)/python -m pytest -m long
 
 fuzz: .venv/.ready-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group fuzz

@@ -42,7 +42,13 @@ def fitted(some: Digits) -> DigitClassifier:
     return DigitClassifier("fast", epochs=3, batch=50, width=8).fit(some.images, some.labels)
 
 
-@parametrize_with_checks([DigitClassifier("a-mlp-relu-adam", batch=32, epochs=10)])
+# In float32 the last digits of a row depend, on some processors, on how many rows are multiplied with it.
+ROUNDED = {"check_methods_subset_invariance": "asks for the same to 1e-7"}
+
+
+@parametrize_with_checks(
+    [DigitClassifier("a-mlp-relu-adam", batch=32, epochs=10)], expected_failed_checks=lambda estimator: ROUNDED
+)
 def test_it_passes_the_checks_of_scikit_learn(estimator: DigitClassifier, check: Callable[[Any], None]) -> None:
     check(estimator)
 

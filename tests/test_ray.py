@@ -98,6 +98,7 @@ def test_what_is_wrong_with_a_file_is_said_as_one_machine_says_it(cluster: Clust
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bad.csv", made[0].name]
 
 
+@pytest.mark.long
 def test_what_is_wrong_with_the_model_is_said_as_one_machine_says_it(cluster: Cluster, tmp_path: Path) -> None:
     # A foreign one that divides by the first pixel, which is 0 in all that it is tried with when it is opened.
     nodes = [
@@ -137,6 +138,7 @@ def test_what_is_wrong_with_the_model_is_said_as_one_machine_says_it(cluster: Cl
     assert sorted(file.name for file in tmp_path.iterdir()) == ["broken.onnx", "some.npz"]
 
 
+@pytest.mark.long
 def test_told_to_end_it_ends_with_a_status_that_says_so(cluster: Cluster, tmp_path: Path) -> None:
     many = tmp_path / "many.npz"
     np.savez(many, images=np.tile(load_digits("mnist:test").images, (4, 1, 1)))
@@ -154,6 +156,7 @@ def test_told_to_end_it_ends_with_a_status_that_says_so(cluster: Cluster, tmp_pa
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.long
 def test_what_was_begun_here_is_gone_on_with_there(cluster: Cluster, tmp_path: Path) -> None:
     many = tmp_path / "many.npz"
     np.savez(many, images=np.tile(load_digits("mnist:test").images, (2, 1, 1)))
@@ -170,6 +173,7 @@ def test_what_was_begun_here_is_gone_on_with_there(cluster: Cluster, tmp_path: P
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
 
 
+@pytest.mark.long
 def test_a_comparison_on_a_cluster_finds_what_one_machine_finds(cluster: Cluster, tmp_path: Path) -> None:
     words = ["--techniques", "nearest-mean,naive-bayes", "--sizes", "500"]
     here = run(*words, "-o", "here", "--json", folder=tmp_path, verb="compare")

@@ -302,5 +302,5 @@ def test_without_optuna_the_extra_is_named(tmp_path: Path) -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert said.returncode == 1
-    assert said.stderr.strip().endswith('pip install "inkdigits[lab]"')
+    assert said.stderr.strip().endswith('pip install "inkdigits[lab]" (docs/install.md)')
     assert not (tmp_path / "run").exists()

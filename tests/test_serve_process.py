@@ -218,7 +218,8 @@ def test_without_its_libraries_it_says_what_to_install() -> None:
         [sys.executable, "-c", code, "serve"], capture_output=True, text=True, env=os.environ, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == 'error: serve: needs a library that is not installed; pip install "inkdigits[serve]"\n'
+    mend = 'pip install "inkdigits[serve]" (docs/install.md)'
+    assert done.stderr == f"error: serve: needs a library that is not installed; {mend}\n"
 
 
 def test_help_needs_no_heavy_library() -> None:

@@ -59,8 +59,8 @@ def learn(name, net, **settings):
 
 
 # %% [markdown]
-# In brackets is Wilson's 95 % interval: which accuracies on digits without end go well with what
-# was seen on 10,000.
+# In brackets is Wilson's 95 % interval: which true accuracies, on digits without end, go well with
+# what was seen on 10,000.
 #
 # ## Step 1: softmax regression
 #
@@ -79,10 +79,10 @@ layer = models["softmax"].network_[1]
 weights, constants = layer.weight.detach().numpy(), layer.bias.detach().numpy()
 print(f"weights {weights.shape} and constants {constants.shape}: {weights.size + constants.size:,}")
 
-pixels = test.images[0].reshape(784) / 255
+pixels = held.images[0].reshape(784) / 255
 scores = weights @ pixels + constants
 by_hand = np.exp(scores) / np.exp(scores).sum()
-by_model = models["softmax"].predict_proba(test.images[:1])[0]
+by_model = models["softmax"].predict_proba(held.images[:1])[0]
 print("scores        ", np.round(scores, 1))
 print("probabilities ", np.round(by_hand, 3))
 print("as the model's", np.allclose(by_hand, by_model, atol=1e-5))
@@ -177,7 +177,8 @@ put_right("softmax", "MLP")
 # To the MLP, pixel 300 and pixel 301 are not neighbours, only two of 784 inputs, and a stroke that
 # moves by one pixel is a new thing. A *convolution* builds in what you know about pictures: a small
 # window of weights, here 5 × 5, is moved over the image, and gives one weighted sum at each place.
-# The same few weights serve everywhere. *Pooling* then halves the picture, by the mean of each 2 × 2.
+# The same few weights serve everywhere. *Pooling* then makes the picture half as wide and high, by
+# the mean of each 2 × 2.
 #
 # LeNet-5 of 1998 does this twice. Here it is trained as one does today (by Adam).
 
@@ -190,7 +191,7 @@ rows = []
 for layer in models["LeNet-5"].network_:
     count = sum(weights.numel() for weights in layer.parameters())
     if count:
-        rows.append((str(layer).split(", stride")[0], count))
+        rows.append((str(layer).replace(", stride=(1, 1)", ""), count))
 for text, count in rows:
     print(f"{count:7,}  {text}")
 print(f"{sum(count for _, count in rows):7,}  together")
@@ -204,9 +205,10 @@ network = models["LeNet-5"].network_
 windows = network[0].weight.detach().numpy()[:, 0]
 pictures(windows, range(1, 7), 6, "The six windows of 5 × 5", cmap="RdBu", vmin=-0.8, vmax=0.8)
 
-image = network[0].weight.new_tensor(test.images[:1, None] / 255)  # as PyTorch wants it
+image = network[0].weight.new_tensor(held.images[:1, None] / 255)  # as PyTorch wants it
 seen = network[:2](image)[0].detach().numpy()
-pictures(seen, range(1, 7), 6, "What they make of a 7", cmap="RdBu", vmin=-1, vmax=1)
+heading = f"What they make of a {held.labels[0]}"
+pictures(seen, range(1, 7), 6, heading, cmap="RdBu", vmin=-1, vmax=1)
 
 # %%
 put_right("MLP", "LeNet-5")
@@ -287,7 +289,7 @@ for name, marker in zip(models, "osD^v", strict=True):
     print(f"{name:12} still right when moved by 2 px: {right[2]:.1%}")
 axes.set(xticks=range(5), ylim=(0, 102), xlabel="moved to the right, pixels", ylabel="right, %")
 axes.legend()
-axes.set_title("Two pixels are enough to undo regression")
+axes.set_title("Moved digits tell the models apart")
 plt.show()
 
 # %% [markdown]
@@ -348,8 +350,9 @@ for first, second in pairwise(models):
 # %% [markdown]
 # A gain many times as large as the spread of the seeds is beyond any luck. A gain about as large as
 # the spread is **not shown** by one seed, even with a small p, however well the idea is known to
-# work elsewhere. It needs more seeds: five at least, each pair trained on the same digits, and the
-# mean of the paired differences. [`inkdigits ablate`](../ablate.md) does that for you, and
+# work elsewhere. (Each recipe has a spread of its own: that of `fast` need not be the MLP's, and
+# you have not seen it.) It needs more seeds: five at least, each pair trained on the same digits,
+# and the mean of the paired differences. [`inkdigits ablate`](../ablate.md) does that for you, and
 # [honest figures](../figures.md) says how every figure of this project is made.
 
 # %% [markdown]
@@ -446,5 +449,5 @@ for name, model in (("MLP", models["MLP"]), ("MLP, shifted in training", shifted
     print(f"{name}: centred {right[0]:.1%}, 2 px {right[1]:.1%}, 4 px {right[2]:.1%}")
 
 # %% [markdown] tags=["hide-cell"]
-# It learns to stand what it has seen, from the data alone, but at 4 pixels it loses much again. What
-# convolutions build in, the MLP has to be shown.
+# It learns to stand what it has seen, from the data alone, but at 4 pixels it loses much again.
+# What convolutions build in, the MLP has to be shown.

@@ -443,6 +443,8 @@ for number in range(3):
     show(row, ["-2 sd", "-1 sd", "mean", "+1 sd", "+2 sd"], 5, f"The 2s, component {number + 1}")
 
 # %% [markdown]
+# Here are slant and loop, height, and the thickness of the pen: things that a hand does.
+#
 # TwoNN says that D is small; yet PCA needed far more directions. Both can be true if the shape is
 # **bent**. Test that: rebuild digits from flat pieces of 15 dimensions, either one for all (PCA's
 # first 15 components), or one through the 16 digits nearest to each.

@@ -23,7 +23,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from .. import __version__
-from ..errors import InkdigitsError, InputError, ModelError
+from ..errors import InkdigitsError, InputError, MissingExtraError, ModelError
 from .lab import ablate, compare, ensemble, evaluate, explain, explore, export, train
 from .options import FILE, ON_RAY, SOURCE, fail, progress_bar, ray_talk, say, shared, to_json
 from .serve_verb import serve
@@ -280,7 +280,9 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
 
 
 def page_of(error: InkdigitsError, arguments: Sequence[str] | None) -> str:
-    """Which page helps: that of models, or of the verb."""
+    """Which page helps: that of installing, of models, or of the verb."""
+    if isinstance(error, MissingExtraError):
+        return " (docs/install.md)"
     if isinstance(error, ModelError):
         return " (docs/models.md)"
     words = sys.argv[1:] if arguments is None else arguments
