@@ -101,9 +101,10 @@ def wrong_text() -> str:
     often = sorted(index for index, count in times.items() if count > len(seeds) / 2)
     contested = [index for index in often if said[index].get("contested")]
     words = ", ".join(str(index) for index in often)
+    which = f"with more than half of {len(seeds)} seeds" if len(seeds) > 1 else "with the one seed there is"
     return (
-        f"{len(often)} digits are wrong with more than half of the {len(seeds)} seeds, {len(contested)} of them among "
-        f"the 15 contested ones; {len(times)} digits with any. By their place in the test file: {words}."
+        f"{len(often)} digits are wrong for `best` {which}, {len(contested)} of them among the 15 contested ones. "
+        f"By their place in the test file: {words}."
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
 
+import build
 import click
 import pytest
 import refresh
@@ -56,3 +58,35 @@ def test_every_command_shown_is_one_that_the_program_takes(command: str) -> None
 
 def test_the_pages_show_enough_commands_for_that_to_mean_something() -> None:
     assert len(commands()) > 15
+
+
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.py"))
+
+
+def test_every_tutorial_is_one_that_the_site_has() -> None:
+    assert {file.stem for file in TUTORIALS} == set(build.TUTORIALS)
+
+
+@pytest.mark.parametrize("file", TUTORIALS, ids=lambda file: file.stem)
+def test_what_a_tutorial_imports_is_there(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert len(imports) > 3
+    for node in imports:
+        exec(compile(ast.Module([node], []), file.name, "exec"), {})
+
+
+@pytest.mark.parametrize("file", TUTORIALS, ids=lambda file: file.stem)
+def test_every_exercise_of_a_tutorial_has_a_solution_that_is_folded_away(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("# %% [markdown]\n# # ")
+    exercises = text.split("\n# ### Exercise ")[1:]
+    assert len(exercises) >= 3
+    for exercise in exercises:
+        assert '\n# %% tags=["hide-cell"]\n# Solution' in exercise, exercise.splitlines()[0]
+
+
+def test_the_site_has_every_page() -> None:
+    listed = {page for pages in build.PARTS.values() for page in pages}
+    pages = {file.relative_to(ROOT / "docs").with_suffix("").as_posix() for file in PAGES[2:]}
+    assert pages <= listed
