@@ -124,6 +124,9 @@ def _as_page(file: Path, folder: Path) -> None:
     (folder / "download").mkdir(parents=True, exist_ok=True)
     for copied in (file, HERE / "tutorials" / f"{file.stem}.py"):
         shutil.copy(copied, folder / "download" / copied.name)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\((\w+)\.py\)", r"](\1.ipynb)", inside(cell.source))
     line = f"To run it yourself: {{download}}`the notebook <download/{file.stem}.ipynb>` with these outputs, or "
     line += f"{{download}}`the program <download/{file.stem}.py>`."
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(line))
