@@ -25,7 +25,7 @@ import inkdigits
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK, SITE = ROOT / "work" / "site", ROOT / "site"
-SOURCE, NOTEBOOKS = WORK / "source", WORK / "notebooks"
+SOURCE, NOTEBOOKS, MADE = WORK / "source", WORK / "notebooks", WORK / "made" / "html"
 MOST_SECONDS = 300  # of a tutorial, on two cores
 
 TUTORIALS = (
@@ -76,11 +76,8 @@ def run_tutorial(name: str) -> float:
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     began = time.perf_counter()
     client = NotebookClient(notebook, timeout=MOST_SECONDS, resources={"metadata": {"path": str(folder)}})
-    client.create_kernel_manager()
-    if os.name == "posix":
-        client.km.transport = "ipc"  # sockets in a folder of this user, rather than ports that any user may open
     try:
-        client.execute()
+        client.execute(stderr=subprocess.DEVNULL)  # where its kernel talks of ports
     except CellExecutionError as error:
         raise SystemExit(f"docs/tutorials/{name}.py: {error}") from None
     seconds = time.perf_counter() - began
@@ -171,11 +168,13 @@ def reference() -> str:
 
 
 def build() -> None:
-    words = ["-W", "--keep-going", "-q", "-c", str(HERE), "-d", str(WORK / "doctrees"), str(SOURCE), str(SITE)]
+    words = ["-W", "--keep-going", "-q", "-c", str(HERE), "-d", str(WORK / "doctrees"), str(SOURCE), str(MADE)]
     environment = os.environ | {"PYTHONWARNINGS": "ignore::DeprecationWarning"}
     done = subprocess.run([sys.executable, "-m", "sphinx", *words], check=False, env=environment)
     if done.returncode:
         raise SystemExit("docs/build.py: the site was not built, for the reasons above")
+    shutil.rmtree(SITE, ignore_errors=True)
+    shutil.copytree(MADE, SITE)
 
 
 def main() -> None:

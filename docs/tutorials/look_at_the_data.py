@@ -5,8 +5,8 @@
 # with the question whether 60,000 digits are a *manifold of few dimensions*, and what that could
 # mean. On the way you meet noise, doubtful labels and a map of digits that nobody sorted.
 #
-# It takes a minute or two on two cores, and needs `pip install "inkdigits[lab]"`. The digits
-# are inside the package: nothing is downloaded.
+# It takes a minute or two on two cores and 2 GB of memory, and needs
+# `pip install "inkdigits[lab]"`. The digits are inside the package: nothing is downloaded.
 
 # %%
 import matplotlib.pyplot as plt
@@ -261,19 +261,20 @@ for name, images in as_images.items():
 
 
 # %%
-def walk(first, last, heading):
+def walk(first, last):
+    """Seven pictures on the way from one digit to another, and what is said of each."""
     mix = np.linspace(0, 1, 7)[:, None]
     steps = (1 - mix) * points[first] + mix * points[last]
     images = np.rint(255 * steps).astype(np.uint8).reshape(-1, 28, 28)
     said = reader.predict(images)
     answers = zip(said.labels, said.confidence, reader.refused(said), strict=True)
-    titles = ["–" if refused else f"{label} ({sure:.0%})" for label, sure, refused in answers]
-    show(images, titles, columns=7, heading=heading)
+    return images, ["–" if no else f"{label} ({sure:.0%})" for label, sure, no in answers]
 
 
 threes, fours = (np.flatnonzero(train.labels == label) for label in (3, 4))
-walk(threes[0], threes[1], "From the first 3 to the second")
-walk(threes[0], fours[0], "From the first 3 to the first 4")
+(to_three, said), (to_four, also_said) = walk(threes[0], threes[1]), walk(threes[0], fours[0])
+heading = "From the first 3 to the second, and to the first 4"
+show([*to_three, *to_four], said + also_said, columns=7, heading=heading)
 
 # %% [markdown]
 # The middle of such a walk is a double exposure, not a digit halfway. How often is a middle still
@@ -437,13 +438,16 @@ plt.show()
 # %%
 twos = points[train.labels == 2]
 of_twos = PCA(n_components=3, svd_solver="covariance_eigh").fit(twos)
+pictures, titles = [], []
 for number in range(3):
     step = np.sqrt(of_twos.explained_variance_[number]) * of_twos.components_[number]
-    row = [255 * (of_twos.mean_ + amount * step).reshape(28, 28) for amount in (-2, -1, 0, 1, 2)]
-    show(row, ["-2 sd", "-1 sd", "mean", "+1 sd", "+2 sd"], 5, f"The 2s, component {number + 1}")
+    for amount in (-2, -1, 0, 1, 2):  # standard deviations from the mean
+        pictures.append(255 * (of_twos.mean_ + amount * step).reshape(28, 28))
+        titles.append(f"{amount:+} sd" if amount else f"mean ({number + 1})")
+show(pictures, titles, 5, "The 2s, along their components 1, 2 and 3")
 
 # %% [markdown]
-# Here are slant and loop, height, and the thickness of the pen: things that a hand does.
+# The rows are slant and loop, height, and the thickness of the pen: things that a hand does.
 #
 # TwoNN says that D is small; yet PCA needed far more directions. Both can be true if the shape is
 # **bent**. Test that: rebuild digits from flat pieces of 15 dimensions, either one for all (PCA's
