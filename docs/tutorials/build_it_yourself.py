@@ -2,7 +2,7 @@
 # # Build it yourself
 #
 # Write a network in twenty lines of PyTorch and a training loop in twenty more, and beat LeNet-5
-# with a ninth of its parameters. One idea at a time shows what it brings. Then your network
+# with about a ninth of its parameters. One idea at a time shows what it brings. Then your network
 # becomes a file that `inkdigits evaluate`, `predict` and `read` accept like their own.
 #
 # It runs for three or four minutes on two cores, and needs `pip install "inkdigits[lab]"`. You
@@ -122,7 +122,7 @@ def build(seed, width=8, batch_norm=True):
 
 print(build(0, batch_norm=False))
 parameters = count_parameters(build(0))
-print(f"{parameters:,} parameters, one {lenet_parameters / parameters:.1f}th of LeNet-5's")
+print(f"{parameters:,} parameters; LeNet-5 has {lenet_parameters / parameters:.1f} times as many")
 
 # %% [markdown]
 # Pooling comes before ReLU: the result is the same (the largest of four stays the largest when

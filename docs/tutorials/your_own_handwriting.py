@@ -279,7 +279,8 @@ try_out("usual strokes", prepared)
 # %% [markdown]
 # ## What each step bought
 #
-# Six photographs on their way down: below each picture what the network said of it.
+# Six photographs on their way down, a row for each step in the order of above; over each picture
+# stands what the network said of it.
 
 # %%
 columns = range(6)
