@@ -290,7 +290,7 @@ _TINY = replace(
     scale=0.1,
     shear=0.1,
 )
-_BULK = replace(_TINY, epochs=30, width=12, views=1)
+_BULK = replace(_TINY, epochs=30, width=16, views=1)
 
 _B_REGULARISED = {"epochs": 8, "schedule": "one-cycle", "learning_rate": 0.003}
 

@@ -246,10 +246,14 @@ def tiny(width: int) -> list[nn.Module]:
 
 
 def bulk(width: int) -> list[nn.Module]:
-    """Ours, for millions of digits: strides leave little to multiply, and nothing is computed only to be pooled."""
+    """Ours, for millions of digits: strides leave little to multiply, and nothing is computed only to be pooled.
+
+    Channels are multiples of 8, as many floats as a processor multiplies at once: with 10, 30 and 60 it was slower than
+    with 16, 48 and 96.
+    """
     return [
-        *_layer(1, width, 5, stride=2), *_layer(width, 3 * width, stride=2), *_layer(3 * width, 6 * width),
-        nn.Flatten(), nn.Linear(6 * width * 3 * 3, 10),
+        *_layer(1, width, 5, stride=2), *_layer(width, 2 * width, stride=2), *_layer(2 * width, 4 * width),
+        nn.Flatten(), nn.Linear(4 * width * 3 * 3, 10),
     ]  # fmt: skip
 
 
