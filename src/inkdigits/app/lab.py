@@ -398,9 +398,9 @@ def ensemble(models: tuple[str, ...], output: Path, threads: int | None, quiet: 
 @click.command()
 @click.argument("model")
 @click.option(
-    "--to", metavar="FORMAT", required=True, help="onnx-fp32, onnx-fp16, onnx-int8, openvino or openvino-fp16."
+    "--to", metavar="FORMAT", required=True, help="onnx-fp32, onnx-fp16, onnx-int8, openvino, openvino-fp16 or c."
 )
-@click.option("-o", "--output", type=FILE, required=True, help="The file: .onnx, or .xml for OpenVINO.")
+@click.option("-o", "--output", type=FILE, required=True, help="The file: .onnx, .xml for OpenVINO, .h for C.")
 @click.option(
     "--check", type=SOURCE, default="mnist", metavar="SOURCE", help="Digits to count errors on.  [default: mnist]"
 )
@@ -420,7 +420,8 @@ def export(
 
     The answers to 5,000 digits held out of MNIST's training part must be the original's, or nothing is written. Size,
     errors on MNIST's test part and speed stand beside the original's. 8-bit numbers get their ranges from 1,000
-    training digits. All but OpenVINO's are read like any other model: -m fast-int8.onnx.
+    training digits. The ONNX ones are read like any other model: -m fast-int8.onnx. Of c comes one C99 header that
+    needs nothing else, for microcontrollers.
 
     \b
     inkdigits export runs/fast-0 --to onnx-int8 -o fast-int8.onnx

@@ -2,15 +2,20 @@
 
 $ inkdigits export runs/fast-0 --to onnx-int8 -o fast-int8.onnx
 
-Converting needs `onnx`, and for OpenVINO its package, but no PyTorch: `pip install "inkdigits[export]"`.
+Converting needs `onnx`, and for OpenVINO its package, but no PyTorch: `pip install "inkdigits[export]"`. For C it needs
+a C compiler, which compiles what was written for the check.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..digits.dataset import Digits, Images
+from ..digits.dataset import CLASSES, Digits, Images
 from ..digits.files import write_whole
 from ..digits.formats import Source, load_digits
 from ..errors import InkdigitsError, InputError, MissingExtraError, ModelError, OutputError
@@ -62,7 +67,20 @@ FORMATS = {
     "onnx-int8": Format("ONNX, layers of 8 bits", ".onnx", 0.995, 0.5),
     "openvino": Format("OpenVINO IR, weights of 32 bits: an .xml with its .bin beside it", ".xml", 1.0, 1e-3),
     "openvino-fp16": Format("the same with weights of 16 bits", ".xml", 0.999, 0.05),
+    "c": Format("one header in C99, weights of 8 bits, arithmetic of 32", ".h", 0.995, 0.5),
 }
+COMPILERS = ("cc", "gcc", "clang")
+COMPILE = ("-std=c99", "-O3", "-shared", "-fPIC")
+# What the check adds to a header: the images of an array, one after the other.
+EVERY = """\
+#define {NAME}_IMPLEMENTATION
+#include "{file}"
+void every(const uint8_t *images, long count, float *probabilities, float *novelty, float *workspace) {{
+    for (long at = 0; at < count; at++)
+        {name}_read(images + 784 * at, probabilities + 10 * at, novelty + at, workspace);
+}}
+long floats(void) {{ return {NAME}_WORKSPACE; }}
+"""
 
 
 @dataclass(frozen=True)
@@ -195,7 +213,7 @@ def export(
     _need_libraries(to)
     original = load_model(model, threads=threads)
     _need_ours(original)
-    targets = [path] if form.ending == ".onnx" else [path, path.with_suffix(".bin")]
+    targets = [path, path.with_suffix(".bin")] if form.ending == ".xml" else [path]
     if any(target.exists() and target.samefile(original.path) for target in targets):
         raise OutputError(path, "is what is exported", expected="another file", mend="choose another -o")
     digits = load_digits(check, part="test")
@@ -232,6 +250,9 @@ def _need_libraries(to: str) -> None:
     for library in ("onnx", *(["openvino"] if to.startswith("openvino") else [])):
         if find_spec(library) is None:
             raise MissingExtraError(f"--to {to}", "export")
+    if to == "c" and not any(map(shutil.which, COMPILERS)):
+        expected = f"one of {', '.join(COMPILERS)} on the path, to compare what was written with the original"
+        raise InputError("--to c", "no C compiler found", expected=expected, mend="install gcc or clang")
 
 
 def _need_ours(model: Model) -> None:
@@ -247,12 +268,17 @@ def _convert(source: Path, to: str, path: Path, images: Images, threads: int | N
     """Writes the model of `source` to `path` as `to`, and gives what runs the file just written."""
     import onnx
 
+    from .c_source import c_name, c_source
     from .precision import as_bytes, halved, quantised, widened
 
     model = onnx.load_from_string(source.read_bytes())
     if to.startswith("openvino"):
         _write_openvino(widened(model), path, half=to == "openvino-fp16")
         return _open_openvino(path, threads)
+    if to == "c":
+        name = c_name(path.stem)
+        path.write_text(c_source(widened(model), name), encoding="utf-8")
+        return _compile(path, name, threads)
     if to == "onnx-int8":
         model = quantised(model, images)
     elif to == "onnx-fp16":
@@ -287,6 +313,39 @@ def _open_openvino(path: Path, threads: int | None) -> Answer:
             said = session({"images": images[start : start + BATCH]})
             parts.append((said["probabilities"], said["novelty"]))
         return Predictions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    return answer
+
+
+def _compile(path: Path, name: str, threads: int | None) -> Answer:
+    """What runs the header: it is compiled as C99 and shares the images out among threads."""
+    source, library = path.with_suffix(".c"), path.with_suffix(".so")
+    source.write_text(EVERY.format(name=name, NAME=name.upper(), file=path.name), encoding="utf-8")
+    compiler = next(found for found in map(shutil.which, COMPILERS) if found)
+    done = subprocess.run(
+        [compiler, *COMPILE, str(source), "-o", str(library), "-lm"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{compiler}: {(done.stderr.splitlines() or ['failed'])[0]}")
+    made = ctypes.CDLL(str(library))
+    made.every.argtypes = [ctypes.c_void_p, ctypes.c_long, *[ctypes.c_void_p] * 3]
+    made.every.restype = None
+    made.floats.restype = ctypes.c_long
+    count = threads or os.cpu_count() or 1
+
+    def some(images: Images) -> Predictions:
+        images = np.ascontiguousarray(images)
+        probabilities = np.empty((len(images), CLASSES), np.float32)
+        novelty, workspace = (np.empty(size, np.float32) for size in (len(images), made.floats()))
+        made.every(images.ctypes.data, len(images), *(put.ctypes.data for put in (probabilities, novelty, workspace)))
+        return Predictions(probabilities, novelty)
+
+    def answer(images: Images) -> Predictions:
+        with ThreadPoolExecutor(count) as pool:
+            parts = list(pool.map(some, np.array_split(images, count)))
+        return Predictions(
+            np.concatenate([part.probabilities for part in parts]), np.concatenate([part.novelty for part in parts])
+        )
 
     return answer
 
