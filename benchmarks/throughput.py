@@ -5,7 +5,9 @@
 Each engine is a process of its own, held to one core (or to all), with the 10,000 test digits in memory; they answer
 one round each in turn, and what counts is the median. Each is tried with batches of 128 and of 1,000 and the better one
 stands. Labels are compared with ours. Then `inkdigits predict` as a command on files of 70,000 and of 350,000 digits:
-what it takes for a further digit. Written to benchmarks/results/records/throughput.json. Needs a quiet machine.
+what it takes for a further digit. The networks are the first seeds of their records (benchmarks/records.py bulk fast),
+which are trained where they are not there yet. Written to benchmarks/results/records/throughput.json. Needs a quiet
+machine.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 from common import INKDIGITS, WORK, commit, machine, timed, write_result
 from peers import VENV, make_peers
+from records import RUNS
 
 from inkdigits.digits.formats import load_digits
 from inkdigits.nets import zoo
@@ -30,11 +33,7 @@ from inkdigits.reader.model import load_model
 
 FOLDER = WORK / "throughput"
 BATCHES = (128, 1_000)
-# name: how it is trained where no run of it is there yet.
-NETS = {
-    "bulk": ["--net", "bulk"],
-    "fast": ["--target", "99.3"],
-}
+NETS = ("bulk", "fast")
 
 
 class Process:
@@ -149,7 +148,7 @@ def command_rate(folder: Path, counts: tuple[int, int], rounds: int) -> dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--nets", nargs="+", default=list(NETS), choices=NETS)
+    parser.add_argument("--nets", nargs="+", default=NETS, choices=NETS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-keras", dest="keras", action="store_false")
     arguments = parser.parse_args()
@@ -165,9 +164,9 @@ def main() -> None:
         "nets": {},
     }
     for name in arguments.nets:
-        folder = FOLDER / name
+        folder = RUNS / f"{name}-0"
         if not (folder / "metrics.json").exists():
-            subprocess.run([*INKDIGITS, "train", "mnist", *NETS[name], "-o", str(folder), "--force"], check=True)
+            subprocess.run([sys.executable, "benchmarks/records.py", name, "--seeds", "0"], check=True)
         eight = FOLDER / f"{name}-int8.onnx"
         # Whatever it then gets right is measured here.
         subprocess.run(

@@ -185,6 +185,53 @@ def _kilobytes(file: Path) -> str:
     return f"{file.stat().st_size / 1000:,.0f} kB"
 
 
+def sizes_table() -> str:
+    """The shipped models in each format: kilobytes and wrong test digits."""
+    found = result("records/sizes")["models"]
+    formats = list(dict.fromkeys(to for made in found.values() for to in made))
+    rows = []
+    for name in sorted(found, key=lambda name: -found[name][formats[0]]["bytes"]):
+        cells = [
+            "–" if "failed" in made else f"{made['bytes'] / 1000:,.0f} kB, {made['errors']} wrong"
+            for made in found[name].values()
+        ]
+        rows.append([f"`{name}`", *cells])
+    return table(["", *(f"`{to}`" for to in formats)], rows) + "\n\n`benchmarks/record_sizes.py`"
+
+
+def ensemble_text() -> str:
+    """The ensemble of all members, one measurement."""
+    found = record("ensemble")
+    low, high = found["interval95"]
+    beside = found["without_contested"]
+    best = fmean(row["errors"] for row in record("best")["seeds"])
+    return (
+        f"{len(found['members'])} networks as one file of {found['bytes'] / 1e6:.1f} MB "
+        f"({', '.join(f'`{member}`' for member in found['members'])}; none was left out): "
+        f"**{percent(found['accuracy'])}** of the test digits right, {found['errors']} of {found['n']:,} wrong "
+        f"(Wilson's 95 % interval {percent(low)} to {percent(high)}), {percent(beside['accuracy'])} without contested "
+        f"labels; a single network has {best:.1f} wrong on average. {found['milliseconds_a_digit']:.0f} ms a digit. "
+        f"`benchmarks/record_ensemble.py`"
+    )
+
+
+def speedrun_table() -> str:
+    """Time to accuracy, the marks that are reached and the one that is not yet."""
+    fast = result("fast-cpu")
+    rows = []
+    for mark, values in fast["targets"].items():
+        accuracy, seconds = values["accuracy"], values["training_seconds"]
+        right = f"{percent(accuracy['mean'])} ± {accuracy['sd'] * 100:.2f}"
+        rows.append([f"{mark} %", f"`train --target {mark}`", right, f"{seconds['median']:.1f} s", str(accuracy["n"])])
+    best = record("best")["seeds"]
+    mean = fmean(row["accuracy"] for row in best)
+    minutes = fmean(row["training_seconds"] for row in best) / 60
+    spent = f"{minutes:.0f} min, one core" if mean >= 0.997 else f"not reached in {minutes:.0f} min of one core"
+    rows.append(["99.7 %", "`best`", _spread([row["accuracy"] for row in best]), spent, str(len(best))])
+    head = ["mark", "what", "test accuracy, mean ± sd", "training time, median", "seeds"]
+    return table(head, rows) + f"\n\nThe first three: {machine_text(fast)} `benchmarks/fast.py`"
+
+
 TABLES = {
     "models": models_table,
     "records": records_table,
@@ -192,4 +239,7 @@ TABLES = {
     "records-wrong": wrong_text,
     "mcnemar": mcnemar_table,
     "throughput": throughput_table,
+    "sizes": sizes_table,
+    "ensemble": ensemble_text,
+    "speedrun": speedrun_table,
 }
