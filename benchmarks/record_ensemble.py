@@ -7,14 +7,16 @@ Its members are the seeds of `best` and the networks of other shapes in benchmar
     $ .venv/bin/python benchmarks/records.py best
     $ .venv/bin/python benchmarks/records.py best-wide best-narrow best-deep best-rough --seeds 0
 
-None is left out and none is weighted, whatever it gets right. Written to benchmarks/results/records/ensemble.json; with
-`--kaggle` the seeds that were trained on 42,000 digits, measured on the other 28,000, to ensemble-kaggle.json.
+and the shipped `reader`, which learnt otherwise. Whose weights are there is in it, and none is weighted, whatever it
+gets right. Written to benchmarks/results/records/ensemble.json; with `--kaggle` the seeds that were trained on 42,000
+digits, measured on the other 28,000, to ensemble-kaggle.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 from common import commit, machine, write_result
@@ -26,7 +28,9 @@ from inkdigits.lab.evaluate import evaluate
 from inkdigits.nets.ensemble import ensemble
 from inkdigits.reader.model import load_model
 
-SEEDS = range(5)
+
+def finished(run: Path) -> bool:
+    return (run / "metrics.json").exists()
 
 
 def main() -> None:
@@ -34,9 +38,12 @@ def main() -> None:
     parser.add_argument("--kaggle", action="store_true")
     kaggle = parser.parse_args().kaggle
     ending = KAGGLE if kaggle else ""
-    names = [f"best{ending}-{seed}" for seed in SEEDS]
-    names += [] if kaggle else [f"{name}-0" for name in OTHER_SHAPES]
-    made = ensemble([RUNS / name for name in names], output=RUNS / f"ensemble{ending}.onnx")
+    records = [f"best{ending}", *([] if kaggle else OTHER_SHAPES)]
+    folders = [folder for name in records for folder in sorted(RUNS.glob(f"{name}-[0-9]*")) if finished(folder)]
+    models = [*folders, *([] if kaggle else ["reader"])]
+    names = [folder.name for folder in folders] + ([] if kaggle else ["reader"])
+    print("members:", ", ".join(names))
+    made = ensemble(models, output=RUNS / f"ensemble{ending}.onnx")
     digits = halves_of_kaggle()[1] if kaggle else load_digits("mnist:test")
     model = load_model(made.output)
     began = time.perf_counter()

@@ -207,7 +207,7 @@ def ensemble_text() -> str:
     best = fmean(row["errors"] for row in record("best")["seeds"])
     return (
         f"{len(found['members'])} networks as one file of {found['bytes'] / 1e6:.1f} MB "
-        f"({', '.join(f'`{member}`' for member in found['members'])}; none was left out): "
+        f"({', '.join(f'`{member}`' for member in found['members'])}), equally weighted: "
         f"**{percent(found['accuracy'])}** of the test digits right, {found['errors']} of {found['n']:,} wrong "
         f"(Wilson's 95 % interval {percent(low)} to {percent(high)}), {percent(beside['accuracy'])} without contested "
         f"labels; a single network has {best:.1f} wrong on average. {found['milliseconds_a_digit']:.0f} ms a digit. "
