@@ -4,10 +4,10 @@
 
 Each engine is a process of its own, held to one core (or to all), with the 10,000 test digits in memory; they answer
 one round each in turn, and what counts is the median. Each is tried with batches of 128 and of 1,000 and the better one
-stands. Labels are compared with ours. Then `inkdigits predict` as a command on files of 70,000 and of 350,000 digits:
-what it takes for a further digit. The networks are the first seeds of their records (benchmarks/records.py bulk fast),
-which are trained where they are not there yet. Written to benchmarks/results/records/throughput.json. Needs a quiet
-machine.
+stands. Labels are compared with ours. Before that: what other channels would do to the speed of `bulk`. After it:
+`inkdigits predict` as a command on files of 70,000 and of 350,000 digits, and what it takes for a further digit. The
+networks are the first seeds of their records (benchmarks/records.py bulk fast), which are trained where they are not
+there yet. Written to benchmarks/results/records/throughput.json. Needs a quiet machine.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from common import INKDIGITS, WORK, commit, machine, timed, write_result
 from peers import VENV, make_peers
 from records import RUNS
+from torch import nn
 
 from inkdigits.digits.formats import load_digits
 from inkdigits.nets import zoo
+from inkdigits.nets.calibrate import Calibration
 from inkdigits.nets.catalogue import settings_for
+from inkdigits.nets.export import to_onnx
 from inkdigits.reader.model import load_model
 
 FOLDER = WORK / "throughput"
 BATCHES = (128, 1_000)
 NETS = ("bulk", "fast")
+SHAPES = [(8, 16, 32), (8, 32, 64), (16, 32, 64), (10, 30, 60), (12, 36, 72), (16, 48, 96)]
 
 
 class Process:
@@ -125,6 +130,50 @@ def measure(name: str, folder: Path, images: Path, threads: int, rounds: int, *,
     return found | {engine.split("@")[0]: {"failed": why} for engine, why in failed.items()}
 
 
+def shapes(images: Path, rounds: int) -> list[dict[str, Any]]:
+    """What `bulk` was chosen among: untrained networks with other channels, in ONNX Runtime on one core."""
+    started, found = [], []
+    for channels in SHAPES:
+        network = bulk_of(channels).eval()
+        file = FOLDER / f"shape-{'-'.join(map(str, channels))}.onnx"
+        file.write_bytes(to_onnx(network, Calibration(1.0, 0.0, 1.0), {}))
+        found.append({"channels": channels, "multiplications": multiplications(network)})
+        command = [sys.executable, "benchmarks/engines.py", "onnxruntime", str(file), str(images), "128", "1"]
+        started.append(Process(command))
+    for _ in range(rounds):
+        for process in started:
+            process.round()
+    count = len(np.load(images, mmap_mode="r"))
+    for one, process in zip(found, started, strict=True):
+        process.end()
+        one["images_per_second"] = round(count / statistics.median(process.seconds))
+        print(one, flush=True)
+    return found
+
+
+def bulk_of(channels: tuple[int, ...]) -> nn.Sequential:
+    """`bulk` with these channels in its three convolutions."""
+    layers, inputs = zoo.bulk(16), 1
+    for at, layer in enumerate(layers):
+        if isinstance(layer, nn.Conv2d):
+            outputs = channels[at // 3]
+            layers[at] = nn.Conv2d(inputs, outputs, layer.kernel_size, layer.stride, bias=False)  # type: ignore[arg-type]
+            layers[at + 1] = nn.BatchNorm2d(outputs)
+            inputs = outputs
+    layers[-1] = nn.Linear(inputs * 3 * 3, 10)
+    return nn.Sequential(*layers)
+
+
+def multiplications(network: nn.Sequential) -> int:
+    """Of one image."""
+    flow, count = torch.zeros(1, 1, 28, 28), 0
+    for layer in network:
+        flow = layer(flow)
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            count += layer.weight[0].numel() * flow.numel()
+    return count
+
+
 def command_rate(folder: Path, counts: tuple[int, int], rounds: int) -> dict[str, Any]:
     """`inkdigits predict` on two files of random MNIST digits: what a further digit takes."""
     every, files = load_digits("mnist"), []
@@ -161,6 +210,7 @@ def main() -> None:
         "command": "python benchmarks/throughput.py",
         "machine": machine(),
         "commit": commit(),
+        "shapes": shapes(images, arguments.rounds),
         "nets": {},
     }
     for name in arguments.nets:

@@ -165,6 +165,20 @@ def throughput_table() -> str:
     return "\n\n".join(parts) + f"\n\n{machine_text(found)} `benchmarks/throughput.py`"
 
 
+def shapes_table() -> str:
+    """Channels of `bulk`, and what they do to its speed."""
+    found = result("records/throughput")["shapes"]
+    rows = [
+        [
+            ", ".join(map(str, one["channels"])) + (" (`bulk`)" if one["channels"] == [16, 32, 64] else ""),
+            f"{one['multiplications']:,}",
+            f"{one['images_per_second']:,}",
+        ]
+        for one in found
+    ]
+    return table(["channels", "multiplications a digit", "digits a second, one core"], rows)
+
+
 def models_table() -> str:
     """The models that ship: what their files hold, and what was measured with each."""
     rows = []
@@ -281,4 +295,5 @@ TABLES = {
     "ensemble": ensemble_text,
     "speedrun": speedrun_table,
     "goals": goals_table,
+    "shapes": shapes_table,
 }
