@@ -18,12 +18,15 @@ import matplotlib as mpl
 mpl.use("agg")
 import matplotlib.pyplot as plt
 from common import RESULTS
+from matplotlib.ticker import FixedLocator, NullLocator
+from records import KAGGLE
 
 from inkdigits.digits.formats import load_digits
 
 IMAGES = Path("docs/images")
 COLUMNS = 8
-INK, MUTED, BLUE, RED = "#1f2328", "#6e7781", "#2563a8", "#b42318"
+INK, MUTED, RED = "#1f2328", "#6e7781", "#b42318"
+COLOURS = {"tiny": "#2563a8", "best": RED, "bulk": "#1a7f37", "fast": "#9a6700"}
 
 
 def wrong_digits(seeds: list[dict[str, Any]], file: Path) -> None:
@@ -54,30 +57,29 @@ def wrong_digits(seeds: list[dict[str, Any]], file: Path) -> None:
 
 
 def accuracy_curve(points: list[dict[str, Any]], file: Path) -> None:
-    """Wrong digits against parameters, both logarithmic, with the goals as lines."""
+    """Wrong digits against parameters, both logarithmic, round accuracies as lines; the widths of a network joined."""
     figure, axis = plt.subplots(figsize=(6.6, 4.4))
-    for family, colour in (("tiny", BLUE), ("best", RED)):
-        some = sorted((point for point in points if point["net"] == family), key=lambda point: point["parameters"])
+    for net, colour in COLOURS.items():
+        some = sorted((point for point in points if point["net"] == net), key=lambda point: point["parameters"])
         if not some:
             continue
         parameters = [point["parameters"] for point in some]
-        errors = [100 * (1 - point["mean"]) for point in some]
+        errors = [100 * (1 - fmean(point["accuracies"])) for point in some]
         spread = [100 * (stdev(point["accuracies"]) if len(point["accuracies"]) > 1 else 0) for point in some]
-        axis.errorbar(parameters, errors, spread, color=colour, marker="o", markersize=4, linewidth=1.4, capsize=2)
-        axis.annotate(
-            f"`{family}`".strip("`"), (parameters[-1], errors[-1]), (6, 4), textcoords="offset points", color=colour
-        )
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    for goal in (99.0, 99.4, 99.7):
-        axis.axhline(100 - goal, color=MUTED, linewidth=0.6, linestyle=":")
-        axis.annotate(f"{goal} % right", (1, 100 - goal), (-3, 2), xycoords=("axes fraction", "data"),
+        axis.errorbar(parameters, errors, spread, color=colour, marker="o", markersize=4, linewidth=1.2, capsize=2)
+        own = next((at for at, point in enumerate(some) if point["name"] == net), -1)
+        axis.annotate(net, (parameters[own], errors[own]), (7, 5), textcoords="offset points", color=colour)
+    axis.set(xscale="log", yscale="log", xlabel="parameters", ylabel="test digits wrong, %", xlim=(500, 1e6))
+    lowest, highest = axis.get_ylim()
+    marks = [mark for mark in (98.0, 99.0, 99.4, 99.5, 99.7, 99.8) if lowest <= 100 - mark <= highest * 1.05]
+    for mark in marks:
+        axis.axhline(100 - mark, color=MUTED, linewidth=0.6, linestyle=":", zorder=0)
+        axis.annotate(f"{mark} % right", (1, 100 - mark), (-4, 2), xycoords=("axes fraction", "data"),
                       textcoords="offset points", ha="right", fontsize=8, color=MUTED)  # fmt: skip
-    axis.set_xlabel("parameters")
-    axis.set_ylabel("test digits wrong, %")
+    axis.yaxis.set_major_locator(FixedLocator([100 - mark for mark in marks]))
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.yaxis.set_minor_formatter(lambda value, _: f"{value:.1g}" if round(value * 10) in (2, 3, 5) else "")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.1f}")
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
     figure.tight_layout()
@@ -92,10 +94,9 @@ def main() -> None:
     points = []
     for file in sorted((RESULTS / "records").glob("*.json")):
         found = json.loads(file.read_text())
-        if found.get("net") in ("tiny", "best") and not file.stem.endswith("-kaggle"):
-            accuracies = [row["accuracy"] for row in found["seeds"]]
-            point = {"net": found["net"], "parameters": found["parameters"], "accuracies": accuracies}
-            points.append(point | {"mean": fmean(accuracies)})
+        if found.get("net") in COLOURS and not file.stem.endswith(KAGGLE):
+            point = {"name": file.stem, "net": found["net"], "parameters": found["parameters"]}
+            points.append(point | {"accuracies": [row["accuracy"] for row in found["seeds"]]})
     if points:
         accuracy_curve(points, IMAGES / "records-curve.png")
 
