@@ -90,6 +90,7 @@ records: .venv/.ready-dev
 	@$(BIN)/python benchmarks/record_ensemble.py --kaggle
 	@echo "== throughput"
 	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/record_sizes.py
 	@$(BIN)/python benchmarks/record_pictures.py
 	@$(BIN)/python docs/refresh.py --results
 
