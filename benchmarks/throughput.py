@@ -4,7 +4,7 @@
 
 Each engine is a process of its own, held to one core (or to all), with the 10,000 test digits in memory; they answer
 one round each in turn, and what counts is the median. Each is tried with batches of 128 and of 1,000 and the better one
-stands. Labels are compared with ours. Before that: what other channels would do to the speed of `bulk`. After it:
+stands. Labels are compared with ours. Before that: what other channels would do to the speed of `bulk`, and the speed of the shipped models. After it:
 `inkdigits predict` as a command on files of 70,000 and of 350,000 digits, and what it takes for a further digit. The
 networks are the first seeds of their records (benchmarks/records.py bulk fast), which are trained where they are not
 there yet. Written to benchmarks/results/records/throughput.json. Needs a quiet machine.
@@ -18,6 +18,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from inkdigits.nets import zoo
 from inkdigits.nets.calibrate import Calibration
 from inkdigits.nets.catalogue import settings_for
 from inkdigits.nets.export import to_onnx
-from inkdigits.reader.model import load_model
+from inkdigits.reader.model import SHIPPED, load_model
 
 FOLDER = WORK / "throughput"
 BATCHES = (128, 1_000)
@@ -132,23 +133,38 @@ def measure(name: str, folder: Path, images: Path, threads: int, rounds: int, *,
 
 def shapes(images: Path, rounds: int) -> list[dict[str, Any]]:
     """What `bulk` was chosen among: untrained networks with other channels, in ONNX Runtime on one core."""
-    started, found = [], []
+    files, found = [], []
     for channels in SHAPES:
         network = bulk_of(channels).eval()
         file = FOLDER / f"shape-{'-'.join(map(str, channels))}.onnx"
         file.write_bytes(to_onnx(network, Calibration(1.0, 0.0, 1.0), {}))
         found.append({"channels": channels, "multiplications": multiplications(network)})
-        command = [sys.executable, "benchmarks/engines.py", "onnxruntime", str(file), str(images), "128", "1"]
-        started.append(Process(command))
+        files.append(file)
+    for one, rate in zip(found, in_turn("onnxruntime", files, images, rounds), strict=True):
+        one["images_per_second"] = rate
+        print(one, flush=True)
+    return found
+
+
+def shipped(images: Path, rounds: int) -> dict[str, int]:
+    """Images a second through the Python API on one core, by the shipped model's name."""
+    names = sorted(file.stem for file in SHIPPED.glob("*.onnx"))
+    found = dict(zip(names, in_turn("predict", names, images, rounds), strict=True))
+    print(found, flush=True)
+    return found
+
+
+def in_turn(engine: str, models: Sequence[str | Path], images: Path, rounds: int) -> list[int]:
+    """Images a second of models in one engine on one core."""
+    words = [sys.executable, "benchmarks/engines.py", engine]
+    started = [Process([*words, str(model), str(images), str(BATCHES[0]), "1"]) for model in models]
     for _ in range(rounds):
         for process in started:
             process.round()
-    count = len(np.load(images, mmap_mode="r"))
-    for one, process in zip(found, started, strict=True):
+    for process in started:
         process.end()
-        one["images_per_second"] = round(count / statistics.median(process.seconds))
-        print(one, flush=True)
-    return found
+    count = len(np.load(images, mmap_mode="r"))
+    return [round(count / statistics.median(process.seconds)) for process in started]
 
 
 def bulk_of(channels: tuple[int, ...]) -> nn.Sequential:
@@ -211,6 +227,7 @@ def main() -> None:
         "machine": machine(),
         "commit": commit(),
         "shapes": shapes(images, arguments.rounds),
+        "shipped": shipped(images, arguments.rounds),
         "nets": {},
     }
     for name in arguments.nets:
