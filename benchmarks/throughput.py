@@ -3,11 +3,12 @@
     $ .venv/bin/python benchmarks/throughput.py [--nets bulk fast] [--rounds 7] [--no-keras]
 
 Each engine is a process of its own, held to one core (or to all), with the 10,000 test digits in memory; they answer
-one round each in turn, and what counts is the median. Each is tried with batches of 128 and of 1,000 and the better one
-stands. Labels are compared with ours. Before that: what other channels would do to the speed of `bulk`, and the speed of the shipped models. After it:
-`inkdigits predict` as a command on files of 70,000 and of 350,000 digits, and what it takes for a further digit. The
-networks are the first seeds of their records (benchmarks/records.py bulk fast), which are trained where they are not
-there yet. Written to benchmarks/results/records/throughput.json. Needs a quiet machine.
+one round each in turn, and what counts is the median. Each is tried with batches of 128 and of 1,000 and the better
+one stands. Labels are compared with ours. Before that: what other channels would do to the speed of `bulk`, and how
+fast the shipped models are. After it: `inkdigits predict` as a command on files of 70,000 and of 350,000 digits, and
+what it takes for a further digit. The networks are the first seeds of their records (benchmarks/records.py bulk
+fast), which are trained where they are not there yet. Written to benchmarks/results/records/throughput.json. Needs a
+quiet machine.
 """
 
 from __future__ import annotations
