@@ -150,7 +150,9 @@ def shapes(images: Path, rounds: int) -> list[dict[str, Any]]:
 def shipped(images: Path, rounds: int) -> dict[str, int]:
     """Images a second through the Python API on one core, by the shipped model's name."""
     names = sorted(file.stem for file in SHIPPED.glob("*.onnx"))
-    found = dict(zip(names, in_turn("predict", names, images, rounds), strict=True))
+    few = FOLDER / "few.npy"  # two of them take nine looks at each
+    np.save(few, np.load(images)[:1_000])
+    found = dict(zip(names, in_turn("predict", names, few, rounds), strict=True))
     print(found, flush=True)
     return found
 

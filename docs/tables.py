@@ -39,6 +39,14 @@ def summary_table() -> str:
         right = f"{percent(values['accuracy']['mean'])} of MNIST's test digits"
         seconds = f"{values['training_seconds']['median']:.1f} s of training"
         rows.append([f"`train --target {target}`, mean of {values['accuracy']['n']} seeds", f"{right} after {seconds}"])
+    for name, words in (("best", "the most accurate network"), ("tiny", "a network of {:,} parameters")):
+        found = result(f"records/{name}")
+        right = f"{percent(fmean(row['accuracy'] for row in found['seeds']))} of MNIST's test digits"
+        rows.append([f"`{name}`, {words.format(found['parameters'])}, mean of {len(found['seeds'])} seeds", right])
+    speed = result("records/throughput")
+    rate = speed["nets"]["bulk"]["one_core"]["predict"]["images_per_second"]
+    right = percent(fmean(row["accuracy"] for row in result("records/bulk")["seeds"]))
+    rows.append([f"digits a second on one core (an {processor(speed)}), `bulk` ({right})", f"{rate:,}"])
     peer = peers["peers"]["a-conv7"]
     rows += [
         [
@@ -364,7 +372,11 @@ def corrections_text() -> str:
 def machine_text(found: Any) -> str:
     machine = found["machine"]
     kind = "with" if machine["amx_bf16"] else "without"
-    return f"{machine['cores']} cores of an {machine['processor'].replace('(R)', '')}, {kind} bf16 hardware."
+    return f"{machine['cores']} cores of an {processor(found)}, {kind} bf16 hardware."
+
+
+def processor(found: Any) -> str:
+    return str(found["machine"]["processor"]).replace("(R)", "")
 
 
 TABLES: dict[str, Callable[[], str]] = {
