@@ -31,7 +31,7 @@ def foreign(path: Path, run: Run, scale: str, shape: list[object], *, softmax: b
     black, white = (float(SCALES[scale](np.array([value], np.float32))[0]) for value in (0.0, 255.0))
     weights = {tensor.name: numpy_helper.to_array(tensor).astype(dtype) for tensor in own.graph.initializer}
     weights |= {"slope": np.array(1 / (white - black), dtype), "offset": np.array(-black / (white - black), dtype)}
-    layers = [node for node in own.graph.node if node.op_type in ("Gemm", "Relu", "Identity")]
+    layers = [node for node in own.graph.node if node.op_type in ("Gemm", "Relu")]
     layers[0].input[0] = "unit"
     nodes = [
         helper.make_node("Flatten", ["x"], ["flat"], axis=1),

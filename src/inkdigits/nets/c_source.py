@@ -24,7 +24,7 @@ from ..errors import ModelError
 
 WIDTH = 100  # columns of the header
 # What stands behind the last layer of a model with nothing but a temperature and an energy for novelty.
-ENDING = ("ReduceLogSumExp", "Neg", "Sub", "Div", "Sigmoid", "Div", "Softmax")
+ENDING = ("ReduceLogSumExp", "Sub", "Div", "Sigmoid", "Div", "Softmax")
 START = ("Cast", "Mul", "Unsqueeze")  # bytes to 0…1
 POINTWISE = {
     "Relu": "value > 0.0f ? value : 0.0f",
@@ -175,7 +175,7 @@ ANSWER = Template("""\
     for (int at = 1; at < 10; at++)
         if ($logits[at] > most) most = $logits[digit = at];
     for (int at = 0; at < 10; at++) sum += expf($logits[at] - most);
-    *novelty = 1.0f / (1.0f + expf(-((-most - logf(sum)) - $centre) / $spread));
+    *novelty = 1.0f / (1.0f + expf(-((most + logf(sum)) - $centre) / $spread));
     sum = 0.0f;
     for (int at = 0; at < 10; at++) sum += probabilities[at] = expf(($logits[at] - most) / $temperature);
     for (int at = 0; at < 10; at++) probabilities[at] /= sum;
@@ -238,7 +238,7 @@ class _Writer:
             self._layer(node)
         logits = self._buffer(self.side)
         ending = self.nodes[-len(ENDING) :]
-        constants = {"centre": ending[2], "spread": ending[3], "temperature": ending[5]}
+        constants = {"centre": ending[1], "spread": ending[2], "temperature": ending[4]}
         numbers = {key: _number(float(self.weights[node.input[1]])) for key, node in constants.items()}
         parts = [
             self._head(),
@@ -306,7 +306,7 @@ class _Writer:
             self._close_views()
         elif kind == "Flatten":
             self.shape = (int(np.prod(self.shape)),)
-        elif kind not in ("Reshape", "Identity"):
+        elif kind != "Reshape":
             raise ModelError(self.name, "cannot be written in C", expected="layers that the zoo uses", found=kind)
 
     def _convolution(self, node: onnx.NodeProto, told: dict[str, Any]) -> None:

@@ -49,6 +49,11 @@ class Graph:
         self.flow = result
         return result
 
+    def name_flow(self, name: str) -> str:
+        """Give the last tensor another name, without a node that would copy it."""
+        self.nodes[-1].output[0] = self.flow = name
+        return name
+
     def repeat(self, nodes: list[onnx.NodeProto], start: str, flow: str) -> dict[str, str]:
         """Append nodes once more, what follows from `start` now from `flow`; gives each tensor's second name."""
         second = {start: flow}
@@ -86,16 +91,23 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
         following = body[index + 1] if index + 1 < len(body) else None
         before = body[index - 1] if index else None
         _write_layer(graph, layer, before=before, following=following)
-    features = graph.add("Identity", output="features")
+    features = graph.name_flow("features")
     digits, stranger = _split_classes(last)
     width = _write_linear(graph, digits)
     logits = graph.flow
-    novelty = graph.add("Neg", after=graph.add("ReduceLogSumExp", after=logits, axes=[1], keepdims=0))
+    known = graph.add("ReduceLogSumExp", after=logits, axes=[1], keepdims=0)
+    # The score is 0, or the eleventh class, less what the ten say together. Without either term below nothing but a
+    # sign is left of it, which goes into the centre and the scale.
+    centre, scale = calibration.novelty_centre - calibration.distance_weight, calibration.novelty_scale
     if stranger is not None:
         graph.flow = features
         _write_linear(graph, stranger)
         graph.add("Squeeze", graph.weight(np.array([1], np.int64), "axes"))
-        novelty = graph.add("Add", novelty)
+        novelty = graph.add("Sub", known)
+    elif calibration.prototypes is not None:
+        novelty = graph.add("Neg")
+    else:
+        centre, scale = -centre, -scale
     if calibration.prototypes is not None:
         length = graph.add("ReduceL2", after=features, axes=[1], keepdims=1)
         length = graph.add("Max", graph.weight(np.float32(SHORTEST), "shortest"))
@@ -106,8 +118,8 @@ def to_onnx(network: nn.Sequential, calibration: Calibration, metadata: dict[str
         graph.add("Mul", graph.weight(np.float32(-calibration.distance_weight), "weight"))
         graph.add("Add", novelty)
     # sigmoid((score − centre) / scale)
-    graph.add("Sub", graph.weight(np.float32(calibration.novelty_centre - calibration.distance_weight), "centre"))
-    strange = graph.add("Div", graph.weight(np.float32(calibration.novelty_scale), "spread"))
+    graph.add("Sub", graph.weight(np.float32(centre), "centre"))
+    strange = graph.add("Div", graph.weight(np.float32(scale), "spread"))
     graph.add("Sigmoid", output="novelty")
     if calibration.second_look:
         logits = _write_second_look(graph, pixels, logits, strange)
