@@ -22,6 +22,9 @@ from .options import FILE, NET, ON_RAY, SOURCE, fail, ray_talk, say, shared, to_
 @click.option("--force", is_flag=True, help="Replace the earlier run in -o.")
 @click.option("--from-config", type=FILE, metavar="FILE", help="Repeat the run that wrote this config.json.")
 @click.option("--all-of", type=FILE, metavar="RUN", help="Train as RUN was, on all of its digits: none is held out.")
+@click.option(
+    "--teacher", "teachers", type=FILE, multiple=True, metavar="RUN", help="Learn what RUN answers, too; repeatable."
+)
 @click.option("--search", type=int, metavar="N", help="First choose settings by N trials on the digits held out.")
 @click.option("--search-epochs", type=float, help="Epochs of each trial.  [default: as trained, at most 5]")
 @click.option("--seed", type=int, help="Seed of weights, order and augmentation.  [default: 0]")
@@ -41,6 +44,7 @@ def train(
     force: bool,
     from_config: Path | None,
     all_of: Path | None,
+    teachers: tuple[Path, ...],
     search: int | None,
     search_epochs: float | None,
     changes: tuple[str, ...],
@@ -64,6 +68,7 @@ def train(
     inkdigits train --resume -o runs/kaggle
     inkdigits train --search 20 -o runs/searched
     inkdigits train --all-of runs/kaggle -o runs/kaggle-all
+    inkdigits train --net tiny --teacher runs/best-0 --teacher runs/fast-0
     """
     if list_nets:
         click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
@@ -90,6 +95,7 @@ def train(
         force=force,
         from_config=from_config,
         all_of=all_of,
+        teachers=teachers,
         search=search,
         search_epochs=search_epochs,
         threads=threads,

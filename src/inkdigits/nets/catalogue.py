@@ -88,6 +88,7 @@ class Settings:
         and added to the training part.
     second_look: whether the model looks at an image that hardly seems a digit again with thicker strokes.
     label_smoothing: probability moved from the label to the ten classes.
+    distillation: share of the loss that is the divergence from the teachers' answers, where the training has teachers.
     averaging: decay per step of an exponential average of the weights, which then is the result; 0 for none.
     views: how many views of an image, moved and turned a little, the finished model takes the mean of; 1 for one look.
         Training and its history know of one look alone.
@@ -128,6 +129,7 @@ class Settings:
     drawn_forms: int = 0
     second_look: bool = False
     label_smoothing: float = 0.0
+    distillation: float = 0.8
     averaging: float = 0.0
     views: int = 1
     validation: int = 5_000
@@ -178,6 +180,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "non_digits": (0, 10),
     "drawn_forms": (0, 10**6),
     "label_smoothing": (0, 0.9),
+    "distillation": (0, 1),
     "averaging": (0, 0.99999),
     "views": (1, 9),
     "validation": (1, 10**9),

@@ -28,6 +28,7 @@ from ..errors import InputError
 from .augment import augment
 from .catalogue import Settings
 from .conditions import wear
+from .distil import Teachers
 from .forms import draw_forms
 from .nondigits import draw_scribbles, make_non_digits
 from .optimiser import Optimiser
@@ -124,10 +125,16 @@ class Training:
     """One training from its first step to its last; `run` does it, `state` and `restore` make it resumable.
 
     Without a validation part, the history has no such figures (they are nan) and `settings.patience` is of no effect.
+    With teachers, `settings.distillation` of the loss is the divergence from what they answer to the same images.
     """
 
     def __init__(
-        self, network: nn.Sequential, train: Digits | Tensors, validation: Digits | Tensors | None, settings: Settings
+        self,
+        network: nn.Sequential,
+        train: Digits | Tensors,
+        validation: Digits | Tensors | None,
+        settings: Settings,
+        teachers: Teachers | None = None,
     ) -> None:
         _keep_freed_memory()
         self.settings = settings
@@ -161,6 +168,7 @@ class Training:
         self.model = self.ranks.wrap(self.network, self.device)  # what is trained, with the weights of `network`
         self.optimiser = Optimiser(self.network, settings)
         self.average = Averaged(self.network, settings.averaging) if settings.averaging else None
+        self.teachers = teachers.to(self.device) if teachers else None
         self.best: dict[str, Tensor] | None = None
         self.history: list[Epoch] = []
         # Each process has a batch of its own, as on a machine of its own: together they make one of so many times more.
@@ -234,8 +242,9 @@ class Training:
             labels = self.train.labels[index]
             images = self._changed(_prepare(self.train.inputs[index]), labels, generator)
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                taught = self.teachers.answers(images[: len(labels)]) if self.teachers else None
                 logits = self.model(images)
-            loss = self._loss(logits.float(), labels)
+            loss = self._loss(logits.float(), labels, taught)
             if self.ranks.count > 1:
                 # Gradients are averaged over the processes, whose shares may differ by one digit.
                 loss = loss * (len(index) * self.ranks.count / len(batch))
@@ -247,9 +256,9 @@ class Training:
             with torch.no_grad():
                 digits = logits[: len(labels), : self.classes]
                 hits = (digits.argmax(1) == labels).sum()
-                # Of the digits alone and without the smoothing, so that both parts' losses are the same thing.
+                # Of the digits alone, without smoothing and teachers, so that both parts' losses are the same thing.
                 simple = not self.settings.label_smoothing and not self.settings.non_digits
-                simple = simple and self.ranks.count == 1
+                simple = simple and self.ranks.count == 1 and taught is None
                 plain = loss.detach() if simple else F.cross_entropy(digits.float(), labels)
                 losses += plain * len(index)
                 right += hits
@@ -271,10 +280,14 @@ class Training:
             images = augment(images, self.settings, generator)
         return _channels_last(images)
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy in nats of a batch as `_changed` makes it."""
+    def _loss(self, logits: Tensor, labels: Tensor, taught: Tensor | None) -> Tensor:
+        """Mean loss in nats of a batch as `_changed` makes it: cross-entropy, and divergence from the teachers."""
         count = len(labels)
         loss = F.cross_entropy(logits[:count], labels, label_smoothing=self.settings.label_smoothing)
+        if taught is not None:
+            said = F.log_softmax(logits[:count], 1)[:, : self.classes]
+            share = self.settings.distillation
+            loss = (1 - share) * loss + share * F.kl_div(said, taught, reduction="batchmean")
         if self.scribbles is None:
             return loss
         refused = F.softmax(logits[count:], 1)[:, self.classes]

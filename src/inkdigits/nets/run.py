@@ -170,11 +170,13 @@ def write_config(
     *,
     search: Mapping[str, Any] | None = None,
     taken: Taken | None = None,
+    teachers: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write `config.json`.
 
     A source is None where it was given as arrays, which no command can read again. `search` is what a search for the
-    settings was told, `taken` what a training on all digits takes over.
+    settings was told, `taken` what a training on all digits takes over, `teachers`
+    whose weights it learns from.
     """
     write_json(
         folder / CONFIG,
@@ -184,6 +186,7 @@ def write_config(
             "settings": settings.as_dict(),
             **({"search": search} if search else {}),
             **({"all_of": vars(taken)} if taken else {}),
+            **({"teachers": teachers} if teachers else {}),
             "data": {
                 "train": {"n": len(train), "sha256": data_hash(train)},
                 "validation": {
@@ -226,6 +229,9 @@ def read_config(file: Path) -> tuple[Settings, dict[str, Any]]:
             settings_for(**search["settings"])
             if not (search["trials"] > 0 and search["epochs"] > 0 and isinstance(search["fixed"], list)):
                 raise ValueError(f"a search of {search['trials']!r} trials")
+        for teacher in config.get("teachers", []):
+            if not (isinstance(teacher["run"], str) and isinstance(teacher["sha256"], str)):
+                raise TypeError(f"teacher {teacher!r}")
         if "all_of" in config:
             taken = Taken(**config["all_of"])
             for part in ("train", "validation"):

@@ -40,6 +40,7 @@ try:
     from tqdm import tqdm
 
     from . import run, zoo
+    from .distil import Teachers, load_teachers
     from .finish import finish
     from .fit import Training
     from .ranks import Ranks
@@ -106,6 +107,7 @@ class Plan:
     search: what a search for the settings is told (`trials`, `epochs` of each, `fixed` settings, the `settings` that it
         begins with), or None.
     taken: what a training on all digits takes over from one on a part of them, or None.
+    teachers: the networks that it learns from beside the labels, or None.
     """
 
     settings: Settings
@@ -115,6 +117,7 @@ class Plan:
     earlier: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
     taken: Taken | None = None
+    teachers: Teachers | None = None
 
 
 def train(
@@ -128,6 +131,7 @@ def train(
     force: bool = False,
     from_config: str | os.PathLike[str] | None = None,
     all_of: str | os.PathLike[str] | None = None,
+    teachers: Sequence[str | os.PathLike[str]] = (),
     search: int | None = None,
     search_epochs: float | None = None,
     threads: int | None = None,
@@ -149,7 +153,10 @@ def train(
     resume: go on with the interrupted run in `output`, with its own settings and threads.
     from_config: repeat the run that wrote this `config.json`; `changes` may still be made.
     all_of: train on all digits of this finished run, those that it held out among them, with its settings; temperature
-        and thresholds are taken from it, and so is what is said of the digits held out. `seed` and `device` may change.
+        and thresholds are taken from it, and so is what is said of the digits held out. `seed`, `device` and the
+        teachers may change.
+    teachers: folders of finished runs; the network learns what these answer, beside the labels (see `distil`), as far
+        as the setting `distillation` says. Those of an earlier run that is repeated, unless given.
     search: choose settings by so many trials on the digits held out, then train with the best; `changes` are left as
         they are. With `resume`, trials in total.
     search_epochs: of each trial; those of the training, at most SEARCH_EPOCHS, unless given.
@@ -169,6 +176,8 @@ def train(
     if search is not None:
         if earlier and not resume:
             raise InputError("--search", f"cannot be used with {earlier[0]}", mend="use one of them")
+        if teachers:
+            raise InputError("--search", "cannot be used with --teacher", mend="search first, then teach")
         if isinstance(search, bool) or not isinstance(search, int) or search < 1:
             raise InputError("--search", "not a number of trials", expected="1 or more", found=str(search))
     if search_epochs is not None:
@@ -181,20 +190,27 @@ def train(
         if net is not None or target is not None:
             found = "--net" if net is not None else "--target"
             raise InputError(found, "is what the earlier run says", mend="leave it out, or start a new run")
-        if resume and (changes.keys() - {"device"} or extra):
-            found = ", ".join([*changes, *(["extra"] if extra else [])])
+        if resume and (changes.keys() - {"device"} or extra or teachers):
+            given = {"extra": extra, "teachers": teachers}
+            found = ", ".join([*changes, *(name for name, value in given.items() if value)])
             raise InputError("--resume", "goes on with the run's own settings", found=found)
         if all_of is not None:
             file = Path(all_of) / run.CONFIG
         else:
             file = Path(from_config) if from_config is not None else run.config_to_resume(output)
         plan = _earlier(file, source, extra, threads, resume)
+        if teachers:
+            plan = replace(plan, teachers=load_teachers(teachers))
+        elif taught := run.read_config(file)[1].get("teachers"):
+            folders, digests = [teacher["run"] for teacher in taught], [teacher["sha256"] for teacher in taught]
+            plan = replace(plan, teachers=load_teachers(folders, digests))
         if all_of is not None:
             plan = replace(plan, taken=run.taken_from(Path(all_of)))
         if plan.taken and (changes.keys() - {"device", "seed"} or extra):
             # What it takes over belongs to these settings and these digits.
             found = ", ".join([*changes, *(["extra"] if extra else [])])
-            raise InputError(earlier[0], "trains as that run says", expected="another seed at most", found=found)
+            expected = "another seed or teachers at most"
+            raise InputError(earlier[0], "trains as that run says", expected=expected, found=found)
         if not resume and {"validation", "split_seed"} & set(changes):
             plan = replace(plan, earlier=None)  # another split on purpose: its parts cannot be those of the earlier run
         plan = replace(plan, settings=settings_for(**plan.settings.as_dict() | changes))
@@ -202,7 +218,7 @@ def train(
             plan = replace(plan, search=_search_to_resume(file, plan.earlier or {}, search))
     else:
         settings = settings_for(net or "fast", target=target, **changes)
-        plan = Plan(settings, "mnist" if source is None else source, extra, threads)
+        plan = Plan(settings, "mnist" if source is None else source, extra, threads, teachers=load_teachers(teachers))
         if search is not None:
             each = min(settings.epochs, SEARCH_EPOCHS) if search_epochs is None else search_epochs
             told = {"trials": search, "epochs": each, "fixed": sorted(changes), "settings": settings.as_dict()}
@@ -262,12 +278,18 @@ def _train(
     kept, held = _load(plan, say)
     loaded = time.perf_counter()
     # Whatever is impossible is found out before anything of an earlier run is replaced.
-    training = Training(zoo.build(settings), kept, held, settings)
+    training = Training(zoo.build(settings), kept, held, settings, plan.teachers)
+    if plan.teachers and held:
+        for teacher, count in plan.teachers.knowing(held):
+            say(
+                f"warning: {teacher} was trained on {count:,} of the {len(held):,} digits held out; "
+                "what is measured on them will be too good"
+            )
     look = _searcher(plan, kept, held, say)
     sources = [_recorded(source) for source in (plan.source, *plan.extra)]
     write_config = partial(
         run.write_config, source=sources[0], extra=sources[1:], train=kept, validation=held,
-        search=plan.search, taken=plan.taken,
+        search=plan.search, taken=plan.taken, teachers=plan.teachers.as_dict() if plan.teachers else (),
     )  # fmt: skip
     folder = output or Path()
     if ranks.is_first:
