@@ -19,7 +19,7 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 from common import RESULTS
 from matplotlib.ticker import FixedLocator, NullLocator
-from records import KAGGLE
+from records import KAGGLE, RECORDS
 
 from inkdigits.digits.formats import load_digits
 
@@ -94,7 +94,8 @@ def main() -> None:
     points = []
     for file in sorted((RESULTS / "records").glob("*.json")):
         found = json.loads(file.read_text())
-        if found.get("net") in COLOURS and not file.stem.endswith(KAGGLE):
+        other = RECORDS.get(file.stem, ("", {}))[1].keys() - {"width"}
+        if found.get("net") in COLOURS and not other and not file.stem.endswith(KAGGLE):
             point = {"name": file.stem, "net": found["net"], "parameters": found["parameters"]}
             points.append(point | {"accuracies": [row["accuracy"] for row in found["seeds"]]})
     if points:

@@ -5,10 +5,12 @@
     $ .venv/bin/python benchmarks/records.py best-kaggle      # on 42,000 of all 70,000 digits, measured on the others
 
 A network is first trained on a part, with the digits that are held out for its temperature and thresholds; settings
-were chosen there and nowhere else. Then the same training on all digits, once for each seed, none left out. A seed's
+were chosen there and nowhere else. (`best-wide` and others that are a record but for a setting take over what that
+record found, if it is there.) Then the same training on all digits, once for each seed, none left out. A seed's
 row is written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not
 made again, and an interrupted training goes on. The file also has what the trainings on all digits took over from that
-on a part, so that more seeds need no such training again. Two such processes with other seeds and `--threads 1` each
+on a part, so that more seeds need no such training again. `taught` learns from trainings of `best`, `tiny` and `bulk`,
+which must be there. Two such processes with other seeds and `--threads 1` each
 may run side by side.
 """
 
@@ -27,31 +29,54 @@ from kaggle import halves_of_kaggle
 from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import load_digits, save_digits
 from inkdigits.lab.evaluate import evaluate
-from inkdigits.nets.catalogue import settings_for
+from inkdigits.nets.catalogue import Settings, settings_for
 
 RUNS = WORK / "records"
 # name of a record: its network and what is other than the network's own settings.
 RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "best": ("best", {}),
+    "taught": ("best", {}),
     "tiny": ("tiny", {}),
     "least": ("tiny", {"width": 3}),
     "bulk": ("bulk", {}),
     "fast": ("fast", {}),
     "best-kaggle": ("best", {}),
+    "tiny-kaggle": ("tiny", {}),
+    "bulk-kaggle": ("bulk", {}),
     # Other shapes, for the ensemble.
     "best-wide": ("best", {"width": 72}),
     "best-narrow": ("best", {"width": 36}),
     "best-deep": ("best", {"depth": 1}),
     "best-rough": ("best", {"elastic": 1.6, "turn": 18.0, "shear": 0.25}),
+    "best-mild": ("best", {"width": 36, "augmentation": "affine", "shift": 1, "turn": 8.0, "scale": 0.1, "shear": 0.1}),
+    "fast-long": ("fast", {"epochs": 30.0, "averaging": 0.999, "views": 9}),
     # For the curve of accuracy against parameters.
-    "tiny-4": ("tiny", {"width": 4}),
-    "tiny-8": ("tiny", {"width": 8}),
-    "tiny-12": ("tiny", {"width": 12}),
-    "tiny-16": ("tiny", {"width": 16}),
-    "tiny-24": ("tiny", {"width": 24}),
+    "tiny-width-4": ("tiny", {"width": 4}),
+    "tiny-width-12": ("tiny", {"width": 12}),
+    "tiny-width-24": ("tiny", {"width": 24}),
+    "bulk-width-4": ("bulk", {"width": 4}),
+    "bulk-width-8": ("bulk", {"width": 8}),
+    "bulk-width-32": ("bulk", {"width": 32}),
+    "bulk-width-64": ("bulk", {"width": 64}),
+    "bulk-width-96": ("bulk", {"width": 96}),
 }
-OTHER_SHAPES = ("best-wide", "best-narrow", "best-deep", "best-rough")
+# Whose trainings on a part teach the training on a part. A training on all digits with seed S has two seeds of the
+# first as its teachers, and seed S of the others.
+TEACHERS = {"taught": ("best", "tiny", "bulk")}
+OTHER_SHAPES = ("best-wide", "best-narrow", "best-deep", "best-rough", "best-mild", "fast-long")
 KAGGLE = "-kaggle"  # ending of a record that is trained on 42,000 digits
+
+
+def teachers_of(name: str, seed: int | None) -> list[str]:
+    """The options that name the teachers of a record's training with a seed on all digits, or of that on a part."""
+    folders = [RUNS / f"{teacher}-part" for teacher in TEACHERS.get(name, ())]
+    if seed is not None and folders:
+        first, *others = TEACHERS[name]
+        # Those of the first whose weights there are, two neighbours in their circle.
+        there = sorted(folder for folder in RUNS.glob(f"{first}-[0-9]") if (folder / "metrics.json").exists())
+        folders = [there[(seed + step) % len(there)] for step in (0, 1)]
+        folders += [RUNS / f"{teacher}-{seed}" for teacher in others]
+    return [f"--teacher={folder}" for folder in folders]
 
 
 def train(folder: Path, words: list[str], threads: int | None, device: str) -> dict[str, Any]:
@@ -70,8 +95,10 @@ def train(folder: Path, words: list[str], threads: int | None, device: str) -> d
 def measured(folder: Path, source: Digits, metrics: dict[str, Any]) -> dict[str, Any]:
     """The row of a seed."""
     found = evaluate(folder, source).as_dict()
+    config = json.loads((folder / "config.json").read_text())
     return {
-        "seed": json.loads((folder / "config.json").read_text())["settings"]["seed"],
+        "seed": config["settings"]["seed"],
+        **({"teachers": [Path(teacher["run"]).name for teacher in config["teachers"]]} if "teachers" in config else {}),
         "n": found["n"],
         "errors": found["errors"],
         "accuracy": found["accuracy"],
@@ -91,7 +118,8 @@ def known(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What the result file says of a record, {} if it was not made with these settings."""
     file = RESULTS / "records" / f"{name}.json"
     found = json.loads(file.read_text()) if file.exists() else {}
-    return found if found.get("settings") == settings else {}
+    # A setting that is newer than the file was at its default.
+    return found if found and Settings().as_dict() | found["settings"] == settings else {}
 
 
 def write(name: str, net: str, run: Path, settings: dict[str, Any], made: dict[str, Any]) -> None:
@@ -132,21 +160,28 @@ def main() -> None:
             source = str(RUNS / "kaggle-train.npz")
             save_digits(kept, source)
         settings = settings_for(net, **changes).as_dict() | {"seed": None}
-        words = [f"--set={key}={value}" for key, value in changes.items()]
+        changed = [f"--set={key}={value}" for key, value in changes.items()]
         for seed in arguments.seeds:
             if any(row["seed"] == seed for row in known(name, settings).get("seeds", [])):
                 continue
             run = RUNS / f"{name}-{seed}"
-            if config := known(name, settings).get("config"):
+            config = known(name, settings).get("config")
+            if not config and "-" in name and not name.endswith(KAGGLE):
+                # A training on a part costs as much again and tells nothing of accuracy.
+                whole = known(net, settings_for(net).as_dict() | {"seed": None}).get("config")
+                config = whole and whole | {"settings": whole["settings"] | changes}
+            if config:
                 RUNS.mkdir(parents=True, exist_ok=True)
                 file = RUNS / f"{name}.json"
                 file.write_text(json.dumps(config))
                 earlier = ["--from-config", str(file)]
             else:
                 part = RUNS / f"{name}-part"
-                train(part, [source, "--net", net, *words], arguments.threads, arguments.device)
+                taught = teachers_of(name, None)
+                train(part, [source, "--net", net, *changed, *taught], arguments.threads, arguments.device)
                 earlier = ["--all-of", str(part)]
-            metrics = train(run, [*earlier, "--seed", str(seed)], arguments.threads, arguments.device)
+            words = [*earlier, "--seed", str(seed), *teachers_of(name, seed)]
+            metrics = train(run, words, arguments.threads, arguments.device)
             write(name, net, run, settings, measured(run, test, metrics))
 
 
