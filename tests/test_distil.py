@@ -127,6 +127,17 @@ def test_a_teacher_that_is_another_now_is_not_taken(some: Digits, teacher: Run, 
     assert not (tmp_path / "again").exists()
 
 
+def test_card_and_licence_tell_of_the_teachers(some: Digits, teacher: Run, tmp_path: Path) -> None:
+    own = "that of its owner"
+    assert load_model(teacher.model).metadata["data_licence"] == own
+    run = train("mnist", output=tmp_path / "run", teachers=[teacher.folder], net="softmax", epochs=0.1)
+    assert run.metrics["teachers"] == ["teacher"]
+    assert "- Learnt beside the labels from: teacher.\n" in (run.folder / "MODEL_CARD.md").read_text()
+    licences = load_model(run.model).metadata["data_licence"].split(" and ")
+    assert licences[0].startswith("CC BY-SA 3.0 (MNIST")
+    assert licences[1:] == [own]
+
+
 def test_it_is_said_when_a_teacher_has_seen_what_is_held_out(some: Digits, teacher: Run, tmp_path: Path) -> None:
     said: list[str] = []
     train(some, output=tmp_path / "same", teachers=[teacher.folder], say=said.append, **STUDENT)

@@ -33,13 +33,14 @@ class Teachers:
 
     Attributes
     ----------
-    folders: their run folders; digests: SHA-256 of the weights of each.
+    folders: their run folders; digests: SHA-256 of the weights of each; licences: of the data that each learnt from.
     networks: in evaluation mode, with one look at an image each, whatever views their models take the mean of.
     """
 
     folders: tuple[str, ...]
     digests: tuple[str, ...]
     networks: tuple[nn.Sequential, ...]
+    licences: tuple[str, ...]
 
     def to(self, device: torch.device) -> Teachers:
         """The same on a device."""
@@ -88,7 +89,8 @@ def load_teachers(folders: Sequence[str | os.PathLike[str]], digests: Sequence[s
         if digests and found[place] != digests[place]:
             mend = "put the same run there again, or start a new run"
             raise InputError(name, "not the teacher that the run began with", mend=mend)
-    return Teachers(tuple(names), tuple(found), tuple(networks))
+    licences = [load_model(name).metadata.get("data_licence", "unknown") for name in names]
+    return Teachers(tuple(names), tuple(found), tuple(networks), tuple(licences))
 
 
 def trained_network(folder: Path) -> nn.Sequential:

@@ -75,7 +75,8 @@ def finish(
         second = _look(network, held, thicker=True) if settings.second_look else None
         calibration = calibrate(logits, labels, features if prototypes is not None else None, prototypes, second=second)
         validation = {"n": len(held), "accuracy": float((logits[:, :CLASSES].argmax(1) == labels).mean())}
-    licence, metadata = _metadata(settings, sources, calibration, validation)
+    teachers = training.teachers
+    licence, metadata = _metadata(settings, sources, teachers.licences if teachers else (), calibration, validation)
     with write_whole(folder / MODEL_FILE) as file:
         file.write_bytes(export.to_onnx(network, calibration, metadata))
         _check_parity(network, calibration, load_model(file), shown.sample(PARITY_SAMPLE))
@@ -110,6 +111,7 @@ def finish(
         "confidence_threshold": calibration.least_confidence,
         "calibration": {name: value for name, value in vars(calibration).items() if name != "prototypes"},
         "data_licence": licence,
+        **({"teachers": [Path(folder).name for folder in teachers.folders]} if teachers else {}),
         "epochs": last.epoch,
         "precision": str(training.precision).removeprefix("torch."),
         "device": training.device.type,
@@ -130,11 +132,17 @@ def _measured(model: Model, digits: Digits) -> dict[str, Any]:
 
 
 def _metadata(
-    settings: Settings, sources: Sequence[Source], calibration: Calibration, validation: dict[str, Any]
+    settings: Settings,
+    sources: Sequence[Source],
+    inherited: Sequence[str],
+    calibration: Calibration,
+    validation: dict[str, Any],
 ) -> tuple[str, dict[str, str]]:
     """The licence of the data, and what the model file says of itself: no paths, no dates, no durations."""
     embedded = [bool(embedded_parts(source)) for source in sources]
-    licence = " and ".join([MNIST_LICENCE] * any(embedded) + ["that of its owner"] * (not all(embedded)))
+    licences = [MNIST_LICENCE] * any(embedded) + ["that of its owner"] * (not all(embedded))
+    # What teachers know they have from their own data.
+    licence = " and ".join(dict.fromkeys([*licences, *(part for text in inherited for part in text.split(" and "))]))
     metadata = {
         "format": FORMAT,
         "net": settings.net,

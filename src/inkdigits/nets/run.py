@@ -306,6 +306,7 @@ def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], sou
     chosen = (
         f"- Settings chosen by {search['trials']} trials on the same digits: expect a little less.\n" if search else ""
     )
+    taught = f"- Learnt beside the labels from: {', '.join(metrics['teachers'])}.\n" if "teachers" in metrics else ""
     text = f"""# {settings.net}
 
 A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
@@ -317,7 +318,7 @@ A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
 - On {validation["n"]:,} digits held out{other}: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
   negative log-likelihood {validation["loss"] or float("inf"):.4f}. Temperature and
   refusal threshold were fitted on these.
-{chosen}- Licence of the training data: {metrics["data_licence"]}.
+{taught}{chosen}- Licence of the training data: {metrics["data_licence"]}.
 - Not for: signs other than 0…9, several digits in one image, pictures that were not prepared as above.
 """
     with write_whole(folder / CARD) as path:
