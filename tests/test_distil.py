@@ -122,7 +122,7 @@ def test_a_teacher_that_is_another_now_is_not_taken(some: Digits, teacher: Run, 
     with pytest.raises(InputError, match="teacher: not the teacher that the run began with"):
         train(output=tmp_path / "again", from_config=run.folder / "config.json")
     shutil.rmtree(mine)
-    with pytest.raises(InputError, match=r"teacher.config\.json: no such file"):
+    with pytest.raises(InputError, match=r"teacher: no run, expected a folder with config\.json"):
         train(output=tmp_path / "again", from_config=run.folder / "config.json")
     assert not (tmp_path / "again").exists()
 
@@ -159,7 +159,8 @@ def test_what_cannot_teach_is_refused_in_one_line(
     config["settings"]["width"] = 32
     (damaged / "config.json").write_text(json.dumps(config))
     for teachers, what in (
-        ([tmp_path / "none"], "no such file"),
+        ([tmp_path / "none"], "none: no run"),
+        ([teacher.model], r"model\.onnx: no run, expected a folder"),
         ([unfinished], "has no trained weights"),
         ([damaged], "damaged, expected the weights of fast"),
         ([teacher.folder, teacher.folder], "teaches twice"),
@@ -173,4 +174,4 @@ def test_what_cannot_teach_is_refused_in_one_line(
     with pytest.raises(InputError, match="goes on with the run's own settings, found teachers"):
         train(some, output=tmp_path / "run", resume=True, teachers=[teacher.folder])
     assert status_of(["train", "--teacher", str(tmp_path / "none"), "-o", str(tmp_path / "x")]) == 1
-    assert "no such file" in capsys.readouterr().err
+    assert "no run" in capsys.readouterr().err

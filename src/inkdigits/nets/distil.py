@@ -98,6 +98,9 @@ def trained_network(folder: Path) -> nn.Sequential:
 
     Raises InputError if there is none.
     """
+    if not (folder / run.CONFIG).is_file():
+        mend = "name a folder that `inkdigits train` wrote; a model file alone cannot teach"
+        raise InputError(folder, "no run", expected=f"a folder with {run.CONFIG}", mend=mend)
     settings, _ = run.read_config(folder / run.CONFIG)
     state = run.load_state(folder)
     if state is None or not (folder / MODEL_FILE).is_file():
