@@ -102,7 +102,9 @@ def variants_table(net: str) -> str:
         if found.get("net") != net or file.stem.endswith("-kaggle"):
             continue
         usual = record(net)["settings"]
-        other = [f"{key} {value:g}" for key, value in found["settings"].items() if value != usual[key]]
+        # A setting that one of the two files does not know yet is at its default there.
+        changed = {key: value for key, value in found["settings"].items() if value != usual.get(key, value)}
+        other = [f"{key} {value}" if isinstance(value, str) else f"{key} {value:g}" for key, value in changed.items()]
         if "teachers" in found["seeds"][0]:
             other.append("teachers")
         accuracies = [row["accuracy"] for row in found["seeds"]]
@@ -260,11 +262,12 @@ def ensemble_text() -> str:
 def _ensemble(found: dict[str, Any]) -> str:
     low, high = found["interval95"]
     members = ", ".join(f"`{member}`" for member in found["members"])
+    beside = found["without_contested"]
+    other = f", {percent(beside['accuracy'])} without contested labels" if beside else ""
     return (
         f"{len(found['members'])} networks as one file of {found['bytes'] / 1e6:.1f} MB ({members}), equally weighted: "
         f"**{percent(found['accuracy'])}** of the test digits right, {found['errors']} of {found['n']:,} wrong "
-        f"(Wilson's 95 % interval {percent(low)} to {percent(high)}), "
-        f"{percent(found['without_contested']['accuracy'])} without contested labels"
+        f"(Wilson's 95 % interval {percent(low)} to {percent(high)}){other}"
     )
 
 
@@ -342,7 +345,7 @@ TABLES = {
     "models": models_table,
     "records": records_table,
     "choices": choices_table,
-    "shapes-of-best": lambda: variants_table("best"),
+    "shapes-of-best": lambda: variants_table("best") + "\n\n" + variants_table("fast"),
     "curve": lambda: variants_table("tiny") + "\n\n" + variants_table("bulk"),
     "records-wrong": wrong_text,
     "mcnemar": mcnemar_table,
