@@ -38,7 +38,7 @@ def some() -> Digits:
 @pytest.fixture(scope="module")
 def teacher(some: Digits, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that knows most of them."""
-    return train(some, output=tmp_path_factory.mktemp("runs") / "teacher", net="fast", epochs=4)
+    return train(some, output=tmp_path_factory.mktemp("runs") / "teacher", net="fast", epochs=4, threads=1)
 
 
 def test_what_the_teacher_answers_counts_and_not_the_label(

@@ -278,7 +278,9 @@ def test_a_training_on_all_digits_refuses_what_does_not_belong_to_it(
     whole: Run, some: Digits, few: Digits, tmp_path: Path
 ) -> None:
     output = tmp_path / "all"
-    with pytest.raises(InputError, match="--all-of: trains as that run says, expected another seed or teachers at most, found ep"):
+    with pytest.raises(
+        InputError, match="--all-of: trains as that run says, expected another seed or teachers at most, found ep"
+    ):
         train(some, all_of=whole.folder, output=output, epochs=1)
     with pytest.raises(InputError, match="few: not the data that the run began with"):
         train(few, all_of=whole.folder, output=output)
