@@ -56,22 +56,14 @@ def openvino(folder: Path, batch: int, threads: int) -> Answer:
 def torch(folder: Path, batch: int, threads: int, *, compiled: bool = False) -> Answer:
     import torch as pytorch
 
-    from inkdigits.nets import run, zoo
-    from inkdigits.nets.fit import Averaged
+    from inkdigits.nets import run
+    from inkdigits.nets.distil import trained_network
     from inkdigits.nets.views import with_views
 
     pytorch.set_num_threads(threads)
     settings, _ = run.read_config(folder / run.CONFIG)
-    network, state = zoo.build(settings), run.load_state(folder)
-    assert state is not None
-    for name, value in network.state_dict().items():
-        value.copy_(pytorch.from_numpy(state.arrays[f"network/{name}"]))
-    if settings.averaging:
-        average = Averaged(network, settings.averaging)
-        for number, value in enumerate(average.mean):
-            value.copy_(pytorch.from_numpy(state.arrays[f"average/{number}"]))
-        average.swap()
-    network = with_views(network.eval(), settings.views).to(memory_format=pytorch.channels_last)
+    network = trained_network(folder)
+    network = with_views(network, settings.views).to(memory_format=pytorch.channels_last)
     taken = pytorch.compile(network) if compiled else network
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:

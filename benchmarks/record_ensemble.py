@@ -5,7 +5,7 @@
 Its members are all seeds of `best`, `tiny` and `bulk` and the networks of other shapes, trained before by
 
     $ .venv/bin/python benchmarks/records.py best tiny bulk
-    $ .venv/bin/python benchmarks/records.py best-wide best-narrow best-deep best-rough --seeds 0
+    $ .venv/bin/python benchmarks/records.py best-wide best-narrow best-deep best-rough best-mild fast-long --seeds 0
 
 and the shipped `reader`, which learnt otherwise. Whose weights are there is in it, and none is weighted, whatever it
 gets right. That small networks do `best` good was found on the digits that their trainings on a part held out:

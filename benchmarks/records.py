@@ -9,9 +9,8 @@ were chosen there and nowhere else. (`best-wide` and others that are a record bu
 record found, if it is there.) Then the same training on all digits, once for each seed, none left out. A seed's
 row is written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not
 made again, and an interrupted training goes on. The file also has what the trainings on all digits took over from that
-on a part, so that more seeds need no such training again. `taught` learns from trainings of `best`, `tiny` and `bulk`,
-which must be there. Two such processes with other seeds and `--threads 1` each
-may run side by side.
+on a part, so that more seeds need no such training again. `taught` learns from the trainings of `best`, `tiny` and
+`bulk`, which must be there. Two such processes with other seeds and `--threads 1` each may run side by side.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Teachers:
 
     def as_dict(self) -> list[dict[str, str]]:
         """As `config.json` records them."""
-        return [{"run": run, "sha256": sha} for run, sha in zip(self.folders, self.digests, strict=True)]
+        return [{"run": name, "sha256": digest} for name, digest in zip(self.folders, self.digests, strict=True)]
 
     def knowing(self, held: Digits) -> list[tuple[str, int]]:
         """Those that were trained on digits which are held out, and on how many: they tell more than they should."""
