@@ -57,13 +57,12 @@ def torch(folder: Path, batch: int, threads: int, *, compiled: bool = False) -> 
     import torch as pytorch
 
     from inkdigits.nets import run
-    from inkdigits.nets.distil import trained_network
+    from inkdigits.nets.trained import load_trained
     from inkdigits.nets.views import with_views
 
     pytorch.set_num_threads(threads)
     settings, _ = run.read_config(folder / run.CONFIG)
-    network = trained_network(folder)
-    network = with_views(network, settings.views).to(memory_format=pytorch.channels_last)
+    network = with_views(load_trained(folder).network, settings.views).to(memory_format=pytorch.channels_last)
     taken = pytorch.compile(network) if compiled else network
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:

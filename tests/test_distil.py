@@ -16,8 +16,9 @@ from inkdigits.digits.dataset import Digits
 from inkdigits.digits.formats import save_digits
 from inkdigits.digits.mnist import load_mnist
 from inkdigits.errors import InputError
-from inkdigits.nets.distil import load_teachers, trained_network
+from inkdigits.nets.distil import load_teachers
 from inkdigits.nets.train import Run, train
+from inkdigits.nets.trained import load_trained
 from inkdigits.reader.model import load_model
 
 STUDENT: dict[str, Any] = {
@@ -26,6 +27,7 @@ STUDENT: dict[str, Any] = {
     "epochs": 3,
     "batch": 64,
     "learning_rate": 0.01,
+    "threads": 1,
 }
 
 
@@ -66,7 +68,7 @@ def test_several_teachers_answer_as_an_ensemble_does(some: Digits, teacher: Run,
     images = torch.from_numpy(few.images.copy()).unsqueeze(1).float() / 255
     both = load_teachers([teacher.folder, other.folder])
     assert both is not None
-    logarithms = [torch.log_softmax(trained_network(run.folder)(images), 1) for run in (teacher, other)]
+    logarithms = [torch.log_softmax(load_trained(run.folder).network(images), 1) for run in (teacher, other)]
     mean = (logarithms[0] + logarithms[1]) / 2
     np.testing.assert_allclose(both.answers(images), torch.softmax(mean, 1), atol=1e-6)
 
@@ -86,7 +88,7 @@ def test_a_trained_network_is_the_one_in_the_models_file(
     run = train(some, output=tmp_path / "run", **{"epochs": 2, "views": 1, "batch": 64} | changes)
     model = load_model(run.model)
     images = torch.from_numpy(few.images.copy()).unsqueeze(1).float() / 255
-    logits = trained_network(run.folder)(images)[:, :10] / float(model.metadata["temperature"])
+    logits = load_trained(run.folder).network(images)[:, :10] / float(model.metadata["temperature"])
     said = model.predict(few.images).probabilities
     np.testing.assert_allclose(torch.softmax(logits, 1), said, atol=1e-4)
 
@@ -119,7 +121,7 @@ def test_a_teacher_that_is_another_now_is_not_taken(some: Digits, teacher: Run, 
     save_digits(some, file)
     run = train(file, output=tmp_path / "run", teachers=[mine], **STUDENT)
     train(some, output=mine, force=True, net="fast", epochs=1)
-    with pytest.raises(InputError, match="teacher: not the teacher that the run began with"):
+    with pytest.raises(InputError, match="teacher: has other weights than the run began with"):
         train(output=tmp_path / "again", from_config=run.folder / "config.json")
     shutil.rmtree(mine)
     with pytest.raises(InputError, match=r"teacher: no run, expected a folder with config\.json"):

@@ -279,7 +279,8 @@ def test_a_training_on_all_digits_refuses_what_does_not_belong_to_it(
 ) -> None:
     output = tmp_path / "all"
     with pytest.raises(
-        InputError, match="--all-of: trains as that run says, expected another seed or teachers at most, found ep"
+        InputError,
+        match="--all-of: trains as that run says, expected another seed, start or teachers at most, found ep",
     ):
         train(some, all_of=whole.folder, output=output, epochs=1)
     with pytest.raises(InputError, match="few: not the data that the run began with"):

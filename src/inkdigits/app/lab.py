@@ -22,6 +22,7 @@ from .options import FILE, NET, ON_RAY, SOURCE, fail, ray_talk, say, shared, to_
 @click.option("--force", is_flag=True, help="Replace the earlier run in -o.")
 @click.option("--from-config", type=FILE, metavar="FILE", help="Repeat the run that wrote this config.json.")
 @click.option("--all-of", type=FILE, metavar="RUN", help="Train as RUN was, on all of its digits: none is held out.")
+@click.option("--start-from", type=FILE, metavar="RUN", help="Begin with the weights and the settings of RUN.")
 @click.option(
     "--teacher", "teachers", type=FILE, multiple=True, metavar="RUN", help="Learn what RUN answers, too; repeatable."
 )
@@ -44,6 +45,7 @@ def train(
     force: bool,
     from_config: Path | None,
     all_of: Path | None,
+    start_from: Path | None,
     teachers: tuple[Path, ...],
     search: int | None,
     search_epochs: float | None,
@@ -69,6 +71,7 @@ def train(
     inkdigits train --search 20 -o runs/searched
     inkdigits train --all-of runs/kaggle -o runs/kaggle-all
     inkdigits train --net tiny --teacher runs/best-0 --teacher runs/fast-0
+    inkdigits train my-digits --start-from runs/best-0 --epochs 5 --set learning_rate=0.002
     """
     if list_nets:
         click.echo("\n".join(f"{name:24}{network.about}" for name, network in NETWORKS.items()))
@@ -79,7 +82,7 @@ def train(
         chosen = settings_for(net or "fast", target=target, **settings).as_dict()
         click.echo(to_json(chosen) if as_json else "\n".join(f"{name:18}{value}" for name, value in chosen.items()))
         return
-    if not (resume or from_config or all_of):
+    if not (resume or from_config or all_of or start_from):
         # Before PyTorch is loaded: a misspelt name is answered at once.
         settings_for(net or "fast", target=target, **settings)
     from ..nets.ranks import Ranks
@@ -95,6 +98,7 @@ def train(
         force=force,
         from_config=from_config,
         all_of=all_of,
+        start_from=start_from,
         teachers=teachers,
         search=search,
         search_epochs=search_epochs,

@@ -75,24 +75,26 @@ def finish(
         second = _look(network, held, thicker=True) if settings.second_look else None
         calibration = calibrate(logits, labels, features if prototypes is not None else None, prototypes, second=second)
         validation = {"n": len(held), "accuracy": float((logits[:, :CLASSES].argmax(1) == labels).mean())}
-    teachers = training.teachers
-    licence, metadata = _metadata(settings, sources, teachers.licences if teachers else (), calibration, validation)
+    start, teachers = training.start, training.teachers.each if training.teachers else ()
+    inherited = [other.licence for other in (*([start] if start else []), *teachers)]
+    licence, metadata = _metadata(settings, sources, inherited, calibration, validation)
     with write_whole(folder / MODEL_FILE) as file:
         file.write_bytes(export.to_onnx(network, calibration, metadata))
         _check_parity(network, calibration, load_model(file), shown.sample(PARITY_SAMPLE))
-    hashes = pixel_hashes(kept.images)
+    own = pixel_hashes(kept.images)
+    hashes = np.union1d(own, start.hashes) if start and start.hashes is not None else own
     with write_whole(folder / HASHES_FILE) as file, file.open("wb") as stream:
         np.save(stream, hashes)
 
     model = load_model(folder)
     if held is not None:
-        twice = int(overlap(held.images, hashes).sum())
+        twice = int(overlap(held.images, own).sum())
         if twice:
             say(
                 f"warning: {twice:,} of the {len(held):,} digits held out are, "
                 "pixel for pixel, also among those trained on"
             )
-        validation = _measured(model, held) | {"also_trained_on": twice}
+        validation = _measured(model, held) | {"also_trained_on": int(overlap(held.images, hashes).sum())}
     seen, last = _measured(model, kept.sample(TRAIN_SAMPLE)), training.history[-1]
     return {
         "name": settings.net,
@@ -111,7 +113,8 @@ def finish(
         "confidence_threshold": calibration.least_confidence,
         "calibration": {name: value for name, value in vars(calibration).items() if name != "prototypes"},
         "data_licence": licence,
-        **({"teachers": [Path(folder).name for folder in teachers.folders]} if teachers else {}),
+        **({"start": Path(start.folder).name} if start else {}),
+        **({"teachers": [Path(teacher.folder).name for teacher in teachers]} if teachers else {}),
         "epochs": last.epoch,
         "precision": str(training.precision).removeprefix("torch."),
         "device": training.device.type,
@@ -141,7 +144,7 @@ def _metadata(
     """The licence of the data, and what the model file says of itself: no paths, no dates, no durations."""
     embedded = [bool(embedded_parts(source)) for source in sources]
     licences = [MNIST_LICENCE] * any(embedded) + ["that of its owner"] * (not all(embedded))
-    # What teachers know they have from their own data.
+    # What other networks know they have from their own data.
     licence = " and ".join(dict.fromkeys([*licences, *(part for text in inherited for part in text.split(" and "))]))
     metadata = {
         "format": FORMAT,

@@ -34,6 +34,7 @@ from .nondigits import draw_scribbles, make_non_digits
 from .optimiser import Optimiser
 from .ranks import Ranks
 from .run import Epoch, State
+from .trained import Trained
 from .zoo import Whitening
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -126,6 +127,7 @@ class Training:
 
     Without a validation part, the history has no such figures (they are nan) and `settings.patience` is of no effect.
     With teachers, `settings.distillation` of the loss is the divergence from what they answer to the same images.
+    With a start, the network begins with its weights; InputError if it is another network.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Training:
         validation: Digits | Tensors | None,
         settings: Settings,
         teachers: Teachers | None = None,
+        start: Trained | None = None,
     ) -> None:
         _keep_freed_memory()
         self.settings = settings
@@ -152,6 +155,16 @@ class Training:
             if isinstance(layer, Whitening):
                 images = train.inputs[torch.from_numpy(spaced(len(train), layer.LOOK))].float() / 255
                 layer.look_at(images, torch.Generator().manual_seed(settings.seed))
+        self.start = start
+        if start:
+            try:
+                network.load_state_dict(start.network.state_dict())
+            except RuntimeError as error:
+                found = str(error).splitlines()[1].strip()
+                mend = "leave out the settings that change its shape"
+                raise InputError(
+                    start.folder, "is another network", expected="one of the same shape", found=found, mend=mend
+                ) from error
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.drawn: list[Digits] = []
         if settings.drawn_forms:

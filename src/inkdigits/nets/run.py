@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -79,6 +79,12 @@ class Taken:
     data: dict[str, Any]
     calibration: dict[str, Any]
     validation: dict[str, Any]
+
+
+class Recorded(Protocol):
+    """Something that `config.json` records by a few words (see `trained.Trained`)."""
+
+    def as_dict(self) -> dict[str, str]: ...
 
 
 def taken_from(folder: Path) -> Taken:
@@ -170,13 +176,14 @@ def write_config(
     *,
     search: Mapping[str, Any] | None = None,
     taken: Taken | None = None,
-    teachers: Sequence[Mapping[str, str]] = (),
+    start: Recorded | None = None,
+    teachers: Sequence[Recorded] = (),
 ) -> None:
     """Write `config.json`.
 
     A source is None where it was given as arrays, which no command can read again. `search` is what a search for the
-    settings was told, `taken` what a training on all digits takes over, `teachers`
-    whose weights it learns from.
+    settings was told, `taken` what a training on all digits takes over, `start` whose weights it begins with,
+    `teachers` whose answers it learns.
     """
     write_json(
         folder / CONFIG,
@@ -186,7 +193,8 @@ def write_config(
             "settings": settings.as_dict(),
             **({"search": search} if search else {}),
             **({"all_of": vars(taken)} if taken else {}),
-            **({"teachers": teachers} if teachers else {}),
+            **({"start": start.as_dict()} if start else {}),
+            **({"teachers": [teacher.as_dict() for teacher in teachers]} if teachers else {}),
             "data": {
                 "train": {"n": len(train), "sha256": data_hash(train)},
                 "validation": {
@@ -229,9 +237,9 @@ def read_config(file: Path) -> tuple[Settings, dict[str, Any]]:
             settings_for(**search["settings"])
             if not (search["trials"] > 0 and search["epochs"] > 0 and isinstance(search["fixed"], list)):
                 raise ValueError(f"a search of {search['trials']!r} trials")
-        for teacher in config.get("teachers", []):
-            if not (isinstance(teacher["run"], str) and isinstance(teacher["sha256"], str)):
-                raise TypeError(f"teacher {teacher!r}")
+        for other in [*config.get("teachers", []), *([config["start"]] if "start" in config else [])]:
+            if not (isinstance(other["run"], str) and isinstance(other["sha256"], str)):
+                raise TypeError(f"another run {other!r}")
         if "all_of" in config:
             taken = Taken(**config["all_of"])
             for part in ("train", "validation"):
@@ -306,6 +314,7 @@ def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], sou
     chosen = (
         f"- Settings chosen by {search['trials']} trials on the same digits: expect a little less.\n" if search else ""
     )
+    begun = f"- Began with the weights of: {metrics['start']}.\n" if "start" in metrics else ""
     taught = f"- Learnt beside the labels from: {', '.join(metrics['teachers'])}.\n" if "teachers" in metrics else ""
     text = f"""# {settings.net}
 
@@ -318,7 +327,7 @@ A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
 - On {validation["n"]:,} digits held out{other}: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
   negative log-likelihood {validation["loss"] or float("inf"):.4f}. Temperature and
   refusal threshold were fitted on these.
-{taught}{chosen}- Licence of the training data: {metrics["data_licence"]}.
+{begun}{taught}{chosen}- Licence of the training data: {metrics["data_licence"]}.
 - Not for: signs other than 0…9, several digits in one image, pictures that were not prepared as above.
 """
     with write_whole(folder / CARD) as path:

@@ -45,6 +45,7 @@ try:
     from .fit import Training
     from .ranks import Ranks
     from .run import Taken
+    from .trained import Trained, load_trained
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
 
@@ -108,6 +109,7 @@ class Plan:
         begins with), or None.
     taken: what a training on all digits takes over from one on a part of them, or None.
     teachers: the networks that it learns from beside the labels, or None.
+    start: the network whose weights it begins with, or None.
     """
 
     settings: Settings
@@ -118,6 +120,7 @@ class Plan:
     search: dict[str, Any] | None = None
     taken: Taken | None = None
     teachers: Teachers | None = None
+    start: Trained | None = None
 
 
 def train(
@@ -131,6 +134,7 @@ def train(
     force: bool = False,
     from_config: str | os.PathLike[str] | None = None,
     all_of: str | os.PathLike[str] | None = None,
+    start_from: str | os.PathLike[str] | None = None,
     teachers: Sequence[str | os.PathLike[str]] = (),
     search: int | None = None,
     search_epochs: float | None = None,
@@ -153,8 +157,11 @@ def train(
     resume: go on with the interrupted run in `output`, with its own settings and threads.
     from_config: repeat the run that wrote this `config.json`; `changes` may still be made.
     all_of: train on all digits of this finished run, those that it held out among them, with its settings; temperature
-        and thresholds are taken from it, and so is what is said of the digits held out. `seed`, `device` and the
-        teachers may change.
+        and thresholds are taken from it, and so is what is said of the digits held out. `seed`, `device`,
+        `start_from` and the teachers may change.
+    start_from: begin with the weights of this finished run, with its settings as `changes` alter them, and on its data
+        unless others are given. With `from_config` or `all_of` the settings are those of that run, whose network must
+        be the same. That of an earlier run that is repeated, unless given.
     teachers: folders of finished runs; the network learns what these answer, beside the labels (see `distil`), as far
         as the setting `distillation` says. Those of an earlier run that is repeated, unless given.
     search: choose settings by so many trials on the digits held out, then train with the best; `changes` are left as
@@ -176,8 +183,9 @@ def train(
     if search is not None:
         if earlier and not resume:
             raise InputError("--search", f"cannot be used with {earlier[0]}", mend="use one of them")
-        if teachers:
-            raise InputError("--search", "cannot be used with --teacher", mend="search first, then teach")
+        for option, given in (("--teacher", teachers), ("--start-from", start_from is not None)):
+            if given:
+                raise InputError("--search", f"cannot be used with {option}", mend="search first, then train with both")
         if isinstance(search, bool) or not isinstance(search, int) or search < 1:
             raise InputError("--search", "not a number of trials", expected="1 or more", found=str(search))
     if search_epochs is not None:
@@ -186,39 +194,43 @@ def train(
             raise InputError("--search-epochs", "is for a new search", mend=mend)
         if not 0.01 <= search_epochs <= 10_000:
             raise InputError("--search-epochs", "out of range", expected="0.01 to 10000", found=f"{search_epochs:g}")
+    if (earlier or start_from is not None) and (net is not None or target is not None):
+        found = "--net" if net is not None else "--target"
+        raise InputError(found, "is what the earlier run says", mend="leave it out, or start a new run")
     if earlier:
-        if net is not None or target is not None:
-            found = "--net" if net is not None else "--target"
-            raise InputError(found, "is what the earlier run says", mend="leave it out, or start a new run")
-        if resume and (changes.keys() - {"device"} or extra or teachers):
-            given = {"extra": extra, "teachers": teachers}
-            found = ", ".join([*changes, *(name for name, value in given.items() if value)])
+        if resume and (changes.keys() - {"device"} or extra or teachers or start_from is not None):
+            other = {"extra": extra, "teachers": teachers, "start_from": start_from is not None}
+            found = ", ".join([*changes, *(name for name, given in other.items() if given)])
             raise InputError("--resume", "goes on with the run's own settings", found=found)
         if all_of is not None:
             file = Path(all_of) / run.CONFIG
         else:
             file = Path(from_config) if from_config is not None else run.config_to_resume(output)
         plan = _earlier(file, source, extra, threads, resume)
-        if teachers:
-            plan = replace(plan, teachers=load_teachers(teachers))
-        elif taught := run.read_config(file)[1].get("teachers"):
-            folders, digests = [teacher["run"] for teacher in taught], [teacher["sha256"] for teacher in taught]
-            plan = replace(plan, teachers=load_teachers(folders, digests))
+        plan = replace(plan, **_networks(run.read_config(file)[1], start_from, teachers))
         if all_of is not None:
             plan = replace(plan, taken=run.taken_from(Path(all_of)))
         if plan.taken and (changes.keys() - {"device", "seed"} or extra):
             # What it takes over belongs to these settings and these digits.
             found = ", ".join([*changes, *(["extra"] if extra else [])])
-            expected = "another seed or teachers at most"
+            expected = "another seed, start or teachers at most"
             raise InputError(earlier[0], "trains as that run says", expected=expected, found=found)
         if not resume and {"validation", "split_seed"} & set(changes):
             plan = replace(plan, earlier=None)  # another split on purpose: its parts cannot be those of the earlier run
         plan = replace(plan, settings=settings_for(**plan.settings.as_dict() | changes))
         if resume:
             plan = replace(plan, search=_search_to_resume(file, plan.earlier or {}, search))
+    elif start_from is not None:
+        networks = _networks({}, start_from, teachers)  # before its settings are read: this says best what is missing
+        plan = _earlier(Path(start_from) / run.CONFIG, source, extra, threads, resume)
+        settings = settings_for(**plan.settings.as_dict() | changes)
+        if source is not None:
+            plan = replace(plan, extra=extra)
+        plan = replace(plan, settings=settings, threads=threads, earlier=None, taken=None, **networks)
     else:
         settings = settings_for(net or "fast", target=target, **changes)
-        plan = Plan(settings, "mnist" if source is None else source, extra, threads, teachers=load_teachers(teachers))
+        networks = _networks({}, None, teachers)
+        plan = Plan(settings, "mnist" if source is None else source, extra, threads, **networks)
         if search is not None:
             each = min(settings.epochs, SEARCH_EPOCHS) if search_epochs is None else search_epochs
             told = {"trials": search, "epochs": each, "fixed": sorted(changes), "settings": settings.as_dict()}
@@ -245,6 +257,20 @@ def _earlier(file: Path, source: Source | None, extra: Sequence[Source], threads
         config if resume or (source is None and not extra) else None,
         taken=Taken(**config["all_of"]) if "all_of" in config else None,
     )
+
+
+def _networks(
+    config: dict[str, Any], start_from: str | os.PathLike[str] | None, teachers: Sequence[str | os.PathLike[str]]
+) -> dict[str, Any]:
+    """The `start` and the `teachers` of a plan: those that are given, or else those of an earlier run's `config`."""
+    found: dict[str, Any] = {"start": None, "teachers": load_teachers(teachers)}
+    if start_from is not None:
+        found["start"] = load_trained(start_from)
+    elif begun := config.get("start"):
+        found["start"] = load_trained(begun["run"], digest=begun["sha256"])
+    if not teachers and (taught := config.get("teachers")):
+        found["teachers"] = load_teachers([one["run"] for one in taught], [one["sha256"] for one in taught])
+    return found
 
 
 def _search_to_resume(file: Path, config: dict[str, Any], trials: int | None) -> dict[str, Any] | None:
@@ -278,18 +304,19 @@ def _train(
     kept, held = _load(plan, say)
     loaded = time.perf_counter()
     # Whatever is impossible is found out before anything of an earlier run is replaced.
-    training = Training(zoo.build(settings), kept, held, settings, plan.teachers)
-    if plan.teachers and held:
-        for teacher, count in plan.teachers.knowing(held):
+    training = Training(zoo.build(settings), kept, held, settings, plan.teachers, plan.start)
+    for other in (*([plan.start] if plan.start else []), *(plan.teachers.each if plan.teachers else ())):
+        count = other.known(held) if held else 0
+        if held and count:
             say(
-                f"warning: {teacher} was trained on {count:,} of the {len(held):,} digits held out; "
+                f"warning: {other.folder} was trained on {count:,} of the {len(held):,} digits held out; "
                 "what is measured on them will be too good"
             )
     look = _searcher(plan, kept, held, say)
     sources = [_recorded(source) for source in (plan.source, *plan.extra)]
     write_config = partial(
         run.write_config, source=sources[0], extra=sources[1:], train=kept, validation=held,
-        search=plan.search, taken=plan.taken, teachers=plan.teachers.as_dict() if plan.teachers else (),
+        search=plan.search, taken=plan.taken, start=plan.start, teachers=plan.teachers.each if plan.teachers else (),
     )  # fmt: skip
     folder = output or Path()
     if ranks.is_first:
