@@ -9,8 +9,8 @@ were chosen there and nowhere else. (`best-wide` and others that are a record bu
 record found, if it is there.) Then the same training on all digits, once for each seed, none left out. A seed's
 row is written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not
 made again, and an interrupted training goes on. The file also has what the trainings on all digits took over from that
-on a part, so that more seeds need no such training again. `taught` learns from the trainings of `best`, `tiny` and
-`bulk`, which must be there. Two such processes with other seeds and `--threads 1` each may run side by side.
+on a part, so that more seeds need no such training again. `taught` goes on from the
+trainings of `best` and learns from those of `best`, `tiny` and `bulk`, which must all be there. Two such processes with other seeds and `--threads 1` each may run side by side.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RUNS = WORK / "records"
 # name of a record: its network and what is other than the network's own settings.
 RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "best": ("best", {}),
-    "taught": ("best", {}),
+    "taught": ("best", {"epochs": 6.0, "learning_rate": 0.002}),
     "tiny": ("tiny", {}),
     "least": ("tiny", {"width": 3}),
     "bulk": ("bulk", {}),
@@ -59,23 +59,25 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "bulk-width-64": ("bulk", {"width": 64}),
     "bulk-width-96": ("bulk", {"width": 96}),
 }
-# Whose trainings on a part teach the training on a part. A training on all digits with seed S has two seeds of the
-# first as its teachers, and seed S of the others.
-TEACHERS = {"taught": ("best", "tiny", "bulk")}
+# With whose weights a training begins: those of the training on a part, or of that with the same seed.
+STARTS = {"taught": "best"}
+# Whose trainings on a part teach the training on a part; one with seed S is taught by the seeds S + each of these
+# numbers, which go round.
+TEACHERS: dict[str, dict[str, tuple[int, ...]]] = {"taught": {"best": (1, 2), "tiny": (0,), "bulk": (0,)}}
+SEEDS = 5
 OTHER_SHAPES = ("best-wide", "best-narrow", "best-deep", "best-rough", "best-mild", "fast-long")
 KAGGLE = "-kaggle"  # ending of a record that is trained on 42,000 digits
 
 
-def teachers_of(name: str, seed: int | None) -> list[str]:
-    """The options that name the teachers of a record's training with a seed on all digits, or of that on a part."""
-    folders = [RUNS / f"{teacher}-part" for teacher in TEACHERS.get(name, ())]
-    if seed is not None and folders:
-        first, *others = TEACHERS[name]
-        # Those of the first whose weights there are, two neighbours in their circle.
-        there = sorted(folder for folder in RUNS.glob(f"{first}-[0-9]") if (folder / "metrics.json").exists())
-        folders = [there[(seed + step) % len(there)] for step in (0, 1)]
-        folders += [RUNS / f"{teacher}-{seed}" for teacher in others]
-    return [f"--teacher={folder}" for folder in folders]
+def others_of(name: str, seed: int | None) -> list[str]:
+    """The options that name the other runs which a record's training with a seed on all digits, or on a part, takes."""
+    options = []
+    if name in STARTS:
+        options += [f"--start-from={RUNS / STARTS[name]}-{'part' if seed is None else seed}"]
+    for teacher, steps in TEACHERS.get(name, {}).items():
+        endings = ["part"] if seed is None else [str((seed + step) % SEEDS) for step in steps]
+        options += [f"--teacher={RUNS / teacher}-{ending}" for ending in endings]
+    return options
 
 
 def train(folder: Path, words: list[str], threads: int | None, device: str) -> dict[str, Any]:
@@ -97,6 +99,7 @@ def measured(folder: Path, source: Digits, metrics: dict[str, Any]) -> dict[str,
     config = json.loads((folder / "config.json").read_text())
     return {
         "seed": config["settings"]["seed"],
+        **({"start": Path(config["start"]["run"]).name} if "start" in config else {}),
         **({"teachers": [Path(teacher["run"]).name for teacher in config["teachers"]]} if "teachers" in config else {}),
         "n": found["n"],
         "errors": found["errors"],
@@ -146,7 +149,7 @@ def write(name: str, net: str, run: Path, settings: dict[str, Any], made: dict[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=RECORDS, metavar="NAME", help=", ".join(RECORDS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(SEEDS)))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
@@ -176,10 +179,11 @@ def main() -> None:
                 earlier = ["--from-config", str(file)]
             else:
                 part = RUNS / f"{name}-part"
-                taught = teachers_of(name, None)
-                train(part, [source, "--net", net, *changed, *taught], arguments.threads, arguments.device)
+                chosen = [] if name in STARTS else ["--net", net]
+                words = [source, *chosen, *changed, *others_of(name, None)]
+                train(part, words, arguments.threads, arguments.device)
                 earlier = ["--all-of", str(part)]
-            words = [*earlier, "--seed", str(seed), *teachers_of(name, seed)]
+            words = [*earlier, "--seed", str(seed), *others_of(name, seed)]
             metrics = train(run, words, arguments.threads, arguments.device)
             write(name, net, run, settings, measured(run, test, metrics))
 
