@@ -10,7 +10,8 @@ record found, if it is there.) Then the same training on all digits, once for ea
 row is written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not
 made again, and an interrupted training goes on. The file also has what the trainings on all digits took over from that
 on a part, so that more seeds need no such training again. `taught` goes on from the
-trainings of `best` and learns from those of `best`, `tiny` and `bulk`, which must all be there. Two such processes with other seeds and `--threads 1` each may run side by side.
+trainings of `best` and learns from those of `best`, `tiny` and `bulk`, which must all be there. Two such processes with
+other seeds and `--threads 1` each may run side by side.
 """
 
 from __future__ import annotations

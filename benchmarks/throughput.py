@@ -7,8 +7,8 @@ one round each in turn, and what counts is the median. Each is tried with batche
 one stands. Labels are compared with ours. Before that: what other channels would do to the speed of `bulk`, and how
 fast the shipped models are. After it: `inkdigits predict` as a command on files of 70,000 and of 350,000 digits, and
 what it takes for a further digit. The networks are the first seeds of their records (benchmarks/records.py bulk
-fast), which are trained where they are not there yet. Written to benchmarks/results/records/throughput.json. Needs a
-quiet machine.
+bulk-width-8 fast), which are trained where they are not there yet. Written to
+benchmarks/results/records/throughput.json. Needs a quiet machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from inkdigits.reader.model import SHIPPED, load_model
 
 FOLDER = WORK / "throughput"
 BATCHES = (128, 1_000)
-NETS = ("bulk", "fast")
+NETS = ("bulk", "bulk-width-8", "fast")
 SHAPES = [(8, 16, 32), (8, 32, 64), (16, 32, 64), (10, 30, 60), (12, 36, 72), (16, 48, 96)]
 
 

@@ -15,7 +15,7 @@ RECORDS = RESULTS / "records"
 MODELS = Path(__file__).resolve().parent.parent / "src/inkdigits/reader/models"
 # record: what it is called on the page.
 NAMES = {
-    "taught": "`best` with teachers, the most accurate single network",
+    "taught": "`taught`: `best`, taught by others",
     "best": "`best`",
     "tiny": "`tiny`, the fewest parameters at 99.4 %",
     "least": "`least`, the fewest at 99.0 %",
@@ -105,6 +105,8 @@ def variants_table(net: str) -> str:
         # A setting that one of the two files does not know yet is at its default there.
         changed = {key: value for key, value in found["settings"].items() if value != usual.get(key, value)}
         other = [f"{key} {value}" if isinstance(value, str) else f"{key} {value:g}" for key, value in changed.items()]
+        if "start" in found["seeds"][0]:
+            other.append("begun with trained weights")
         if "teachers" in found["seeds"][0]:
             other.append("teachers")
         accuracies = [row["accuracy"] for row in found["seeds"]]
@@ -307,7 +309,7 @@ def goals_table() -> str:
     """What was aimed at, before anything was measured, and what came out."""
     rows = []
     for words, name, goal, most in (
-        ("one network, mean of its seeds", "best", 0.9972, None),
+        ("one network, mean of its seeds", "taught" if record("taught") else "best", 0.9972, None),
         ("an ensemble", "ensemble", 0.9978, None),
         ("a network on Kaggle's split, 42,000 to learn from and 28,000 to read", KAGGLE, 0.9976, None),
         ("the same, an ensemble", "ensemble-kaggle", 0.9976, None),
@@ -324,17 +326,25 @@ def goals_table() -> str:
         # A mean of fewer than five seeds is no claim, by the page's rules.
         few = "seeds" in found and name != KAGGLE and len(values) < SEEDS
         rows.append([words, percent(goal), figure, "so far" if few else "met" if fmean(values) >= goal else "missed"])
-    goal, bulk = 39_000, record("bulk")
-    words = "digits a second of one core through `predict`, with at least 99.3 % right"
-    if (RECORDS / "throughput.json").exists():
-        rate = result("records/throughput")["nets"]["bulk"]["one_core"]["predict"]["images_per_second"]
-        right = fmean(row["accuracy"] for row in bulk["seeds"])
-        met = "met" if rate > goal and right >= 0.993 else "missed"
-        rows.append([words, f"{goal:,}", f"{rate:,} (`bulk`, {percent(right)})", met])
+    goal, words = 39_000, "digits a second of one core through `predict`, with at least 99.3 % right"
+    if fastest := _fastest():
+        name, rate, right = fastest
+        rows.append([words, f"{goal:,}", f"{rate:,} (`{name}`, {percent(right)})", "met" if rate > goal else "missed"])
     else:
         rows.append([words, f"{goal:,}", "not measured yet", ""])
     rows.append(["seconds to 99 % on an H200", "0.4", "not measured yet", ""])
     return table(["", "goal", "measured", ""], rows)
+
+
+def _fastest() -> tuple[str, int, float] | None:
+    """Of the networks with at least 99.3 % right: which, its digits a second of one core, and its accuracy."""
+    nets = result("records/throughput")["nets"] if (RECORDS / "throughput.json").exists() else {}
+    found = []
+    for name, measured in nets.items():
+        accuracies = [row["accuracy"] for row in record(name)["seeds"]]
+        if fmean(accuracies) >= 0.993 and len(accuracies) >= SEEDS:
+            found.append((name, measured["one_core"]["predict"]["images_per_second"], fmean(accuracies)))
+    return max(found, key=lambda one: one[1], default=None)
 
 
 def _seeds(count: int) -> str:
