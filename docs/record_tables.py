@@ -105,6 +105,8 @@ def variants_table(net: str) -> str:
         # A setting that one of the two files does not know yet is at its default there.
         changed = {key: value for key, value in found["settings"].items() if value != usual.get(key, value)}
         other = [f"{key} {value}" if isinstance(value, str) else f"{key} {value:g}" for key, value in changed.items()]
+        if file.stem.endswith("-again"):
+            other.append(f"seed {found['seeds'][0]['seed']} on another processor")
         if "start" in found["seeds"][0]:
             other.append("begun with trained weights")
         if "teachers" in found["seeds"][0]:
