@@ -33,9 +33,13 @@ from inkdigits.measure import negative_log_likelihood
 from inkdigits.nets.ensemble import LEAST, ensemble
 from inkdigits.reader.model import load_model
 
-FAMILIES = ("best", "tiny", "bulk")
+FAMILIES = ("best", "tiny", "bulk", "taught")
 # How often each family is in the mean that is tried on the digits held out.
-MIXTURES = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (1, 1, 1), (2, 1, 1), (3, 1, 1))
+MIXTURES = (
+    (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1),
+    (1, 1, 0, 0), (1, 0, 1, 0), (1, 1, 1, 0), (2, 1, 1, 0), (3, 1, 1, 0),
+    (1, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1), (0, 1, 1, 2), (1, 1, 1, 2),
+)  # fmt: skip
 
 
 def finished(run: Path) -> bool:

@@ -6,11 +6,11 @@
 
 A network is first trained on a part, with the digits that are held out for its temperature and thresholds; settings
 were chosen there and nowhere else. (`best-wide` and others that are a record but for a setting take over what that
-record found, if it is there.) Then the same training on all digits, once for each seed, none left out. A seed's
-row is written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not
-made again, and an interrupted training goes on. The file also has what the trainings on all digits took over from that
-on a part, so that more seeds need no such training again. `taught` goes on from the
-trainings of `best` and learns from those of `best`, `tiny` and `bulk`, which must all be there. Two such processes with
+record found, if it is there.) Then the same training on all digits, once for each seed, none left out. A seed's row is
+written to benchmarks/results/records/NAME.json when it ends; a row that is there with the same settings is not made
+again, and an interrupted training goes on. The file also has what the trainings on all digits took over from that on a
+part, so that more seeds need no such training again. `taught` goes on from the trainings of `best` and learns from
+those of `best`, `tiny` and `bulk`, which must all be there; `longer` goes on without teachers. Two such processes with
 other seeds and `--threads 1` each may run side by side.
 """
 
@@ -43,6 +43,9 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "best-kaggle": ("best", {}),
     "tiny-kaggle": ("tiny", {}),
     "bulk-kaggle": ("bulk", {}),
+    "taught-kaggle": ("best", {"epochs": 6.0, "learning_rate": 0.002}),
+    # What `taught` would be without its teachers.
+    "longer": ("best", {"epochs": 6.0, "learning_rate": 0.002}),
     # On another processor, whose other order of sums ends with other weights.
     "best-again": ("best", {}),
     # Other shapes, for the ensemble.
@@ -63,11 +66,15 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "bulk-width-96": ("bulk", {"width": 96}),
 }
 # With whose weights a training begins: those of the training on a part, or of that with the same seed.
-STARTS = {"taught": "best"}
+STARTS = {"taught": "best", "longer": "best", "taught-kaggle": "best-kaggle"}
 # Whose trainings on a part teach the training on a part; one with seed S is taught by the seeds S + each of these
 # numbers, which go round.
-TEACHERS: dict[str, dict[str, tuple[int, ...]]] = {"taught": {"best": (1, 2), "tiny": (0,), "bulk": (0,)}}
+TEACHERS: dict[str, dict[str, tuple[int, ...]]] = {
+    "taught": {"best": (1, 2), "tiny": (0,), "bulk": (0,)},
+    "taught-kaggle": {"best-kaggle": (1,), "tiny-kaggle": (0,), "bulk-kaggle": (0,)},
+}
 SEEDS = 5
+SEEDS_OF = {"best-kaggle": 2, "tiny-kaggle": 1, "bulk-kaggle": 2}  # where there are fewer
 OTHER_SHAPES = ("best-wide", "best-narrow", "best-deep", "best-rough", "best-mild", "fast-long")
 KAGGLE = "-kaggle"  # ending of a record that is trained on 42,000 digits
 
@@ -78,7 +85,7 @@ def others_of(name: str, seed: int | None) -> list[str]:
     if name in STARTS:
         options += [f"--start-from={RUNS / STARTS[name]}-{'part' if seed is None else seed}"]
     for teacher, steps in TEACHERS.get(name, {}).items():
-        endings = ["part"] if seed is None else [str((seed + step) % SEEDS) for step in steps]
+        endings = ["part"] if seed is None else [str((seed + step) % SEEDS_OF.get(teacher, SEEDS)) for step in steps]
         options += [f"--teacher={RUNS / teacher}-{ending}" for ending in endings]
     return options
 
@@ -102,7 +109,7 @@ def measured(folder: Path, source: Digits, metrics: dict[str, Any]) -> dict[str,
     config = json.loads((folder / "config.json").read_text())
     return {
         "seed": config["settings"]["seed"],
-        **({"start": Path(config["start"]["run"]).name} if "start" in config else {}),
+        **({"start": as_it_was(Path(config["start"]["run"]), source)} if "start" in config else {}),
         **({"teachers": [Path(teacher["run"]).name for teacher in config["teachers"]]} if "teachers" in config else {}),
         "n": found["n"],
         "errors": found["errors"],
@@ -117,6 +124,12 @@ def measured(folder: Path, source: Digits, metrics: dict[str, Any]) -> dict[str,
         "machine": machine(),
         "commit": commit(),
     }
+
+
+def as_it_was(start: Path, source: Digits) -> dict[str, Any]:
+    """What the run that another began with got of the same digits."""
+    found = evaluate(start, source).as_dict()
+    return {"run": start.name} | {key: found[key] for key in ("errors", "negative_log_likelihood")}
 
 
 def known(name: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ NAMES = {
     "bulk": "`bulk`, for millions of digits",
     "fast": "`fast`, for comparison",
 }
+STEPS = ("taught", "longer")  # six epochs more than best's, with teachers and without
 KAGGLE = "best-kaggle"
 SEEDS = 5  # that a mean is taken over before it is a claim
 
@@ -120,6 +121,33 @@ def variants_table(net: str) -> str:
     return table(head, [row for *_, row in sorted(rows, key=lambda row: row[:2])])
 
 
+def taught_table() -> str:
+    """What a few epochs changed with teachers and without, seed by seed."""
+    taught, longer = ({row["seed"]: row for row in (record(name) or {"seeds": []})["seeds"]} for name in STEPS)
+    rows = []
+    for seed, row in taught.items():
+        stages = [row["start"], longer.get(seed), row]
+        wrong = ["–" if stage is None else str(stage["errors"]) for stage in stages]
+        losses = ["–" if stage is None else f"{stage['negative_log_likelihood']:.4f}" for stage in stages]
+        rows.append([f"`{row['start']['run']}`", ", ".join(f"`{name}`" for name in row["teachers"]), *wrong, *losses])
+    if taught.keys() == longer.keys():
+        groups = [[row["start"] for row in taught.values()], list(longer.values()), list(taught.values())]
+        wrong = [f"{fmean(row['errors'] for row in group):.1f}" for group in groups]
+        losses = [f"{fmean(row['negative_log_likelihood'] for row in group):.4f}" for group in groups]
+        rows.append(["mean", "", *wrong, *losses])
+    head = [
+        "begun with",
+        "taught by",
+        "wrong before",
+        "`longer`",
+        "`taught`",
+        "log loss before",
+        "`longer`",
+        "`taught`",
+    ]
+    return table(head, rows) + "\n\n`benchmarks/records.py taught longer`"
+
+
 def wrong_text() -> str:
     """Which test digits `best` gets wrong with more than half of its seeds."""
     found = record("best")
@@ -216,7 +244,8 @@ def models_table() -> str:
         if file.stem == "reader":
             right = percent(result("reader")["sections"]["mnist"]["accuracy"])
         else:
-            [row] = [row for row in record(file.stem)["seeds"] if row["seed"] == seed]
+            name = "taught" if "teachers" in metrics else file.stem
+            [row] = [row for row in record(name)["seeds"] if row["seed"] == seed]
             right = percent(row["accuracy"])
         held = percent(metrics["validation"]["accuracy"])
         rate = f"{rates[file.stem]:,}"
@@ -359,6 +388,7 @@ TABLES = {
     "choices": choices_table,
     "shapes-of-best": lambda: variants_table("best") + "\n\n" + variants_table("fast"),
     "curve": lambda: variants_table("tiny") + "\n\n" + variants_table("bulk"),
+    "taught": taught_table,
     "records-wrong": wrong_text,
     "mcnemar": mcnemar_table,
     "throughput": throughput_table,
