@@ -39,8 +39,11 @@ def summary_table() -> str:
         right = f"{percent(values['accuracy']['mean'])} of MNIST's test digits"
         seconds = f"{values['training_seconds']['median']:.1f} s of training"
         rows.append([f"`train --target {target}`, mean of {values['accuracy']['n']} seeds", f"{right} after {seconds}"])
-    for name, words in (("best", "the most accurate network"), ("tiny", "a network of {:,} parameters")):
-        found = result(f"records/{name}")
+    for name, file, words in (
+        ("best", "taught", "the most accurate network"),
+        ("tiny", "tiny", "a network of {:,} parameters"),
+    ):
+        found = result(f"records/{file}")
         right = f"{percent(fmean(row['accuracy'] for row in found['seeds']))} of MNIST's test digits"
         rows.append([f"`{name}`, {words.format(found['parameters'])}, mean of {len(found['seeds'])} seeds", right])
     speed = result("records/throughput")
