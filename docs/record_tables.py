@@ -149,8 +149,8 @@ def taught_table() -> str:
 
 
 def wrong_text() -> str:
-    """Which test digits `best` gets wrong with more than half of its seeds."""
-    found = record("best")
+    """Which test digits `taught` gets wrong with more than half of its seeds."""
+    found = record("taught")
     seeds = found["seeds"]
     times = Counter(answer["index"] for row in seeds for answer in row["wrong"])
     said = {answer["index"]: answer for row in seeds for answer in row["wrong"]}
@@ -159,26 +159,29 @@ def wrong_text() -> str:
     words = ", ".join(str(index) for index in often)
     which = f"with more than half of {len(seeds)} seeds" if len(seeds) > 1 else "with the one seed there is"
     return (
-        f"{len(often)} digits are wrong for `best` {which}, {len(contested)} of them among the 15 contested ones. "
+        f"{len(often)} digits are wrong for `taught` {which}, {len(contested)} of them among the 15 contested ones. "
         f"By their place in the test file: {words}."
     )
 
 
 def mcnemar_table() -> str:
-    """`best` against `fast`, both trained on all digits, seed by seed."""
+    """`best` and `taught` against `fast`, all trained on all digits, seed by seed."""
     from inkdigits.measure import mcnemar
 
-    best, fast = ({row["seed"]: row for row in record(name)["seeds"]} for name in ("best", "fast"))
-    rows = []
-    for seed in sorted(best.keys() & fast.keys()):
-        right = np.ones((2, best[seed]["n"]), bool)
-        for side, row in enumerate((best[seed], fast[seed])):
-            right[side, [answer["index"] for answer in row["wrong"]]] = False
-        test = mcnemar(*right)
-        wrong = [str(count) for count in (~right).sum(1)]
-        rows.append([str(seed), *wrong, str(test.only_first), str(test.only_second), f"{test.p:.1g}"])
-    head = ["seed", "`best` wrong", "`fast` wrong", "only `best` right", "only `fast` right", "p (McNemar)"]
-    return table(head, rows)
+    fast = {row["seed"]: row for row in record("fast")["seeds"]}
+    tables = []
+    for name in ("best", "taught"):
+        ours, rows = {row["seed"]: row for row in record(name)["seeds"]}, []
+        for seed in sorted(ours.keys() & fast.keys()):
+            right = np.ones((2, ours[seed]["n"]), bool)
+            for side, row in enumerate((ours[seed], fast[seed])):
+                right[side, [answer["index"] for answer in row["wrong"]]] = False
+            test = mcnemar(*right)
+            wrong = [str(count) for count in (~right).sum(1)]
+            rows.append([str(seed), *wrong, str(test.only_first), str(test.only_second), f"{test.p:.1g}"])
+        head = ["seed", f"`{name}` wrong", "`fast` wrong", f"only `{name}` right", "only `fast` right", "p (McNemar)"]
+        tables.append(table(head, rows))
+    return "\n\n".join(tables)
 
 
 def _spread(values: list[float]) -> str:
