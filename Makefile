@@ -81,11 +81,11 @@ records: .venv/.ready-dev
 	@echo "== time to accuracy"
 	@$(BIN)/python benchmarks/fast.py
 	@echo "== the most accurate, the smallest, the fastest"
-	@$(BIN)/python benchmarks/records.py best tiny bulk fast least
-	@$(BIN)/python benchmarks/records.py tiny-width-4 tiny-width-12 tiny-width-24 bulk-width-4 bulk-width-8 bulk-width-32 bulk-width-64 bulk-width-96 --seeds 0
+	@$(BIN)/python benchmarks/records.py best tiny bulk fast least bulk-width-8
+	@$(BIN)/python benchmarks/records.py tiny-width-3 tiny-width-4 tiny-width-12 tiny-width-24 bulk-width-4 bulk-width-32 bulk-width-64 bulk-width-96 --seeds 0
 	@$(BIN)/python benchmarks/records.py taught longer
 	@echo "== ensembles"
-	@$(BIN)/python benchmarks/records.py best-wide best-narrow best-deep best-rough best-mild fast-long --seeds 0
+	@$(BIN)/python benchmarks/records.py best-wide best-narrow best-deep best-rough best-mild fast-long best-again --seeds 0
 	@$(BIN)/python benchmarks/record_ensemble.py --held-out
 	@$(BIN)/python benchmarks/record_ensemble.py
 	@$(BIN)/python benchmarks/records.py best-kaggle bulk-kaggle --seeds 0 1

@@ -26,7 +26,14 @@ from inkdigits.digits.formats import load_digits
 IMAGES = Path("docs/images")
 COLUMNS = 8
 INK, MUTED, RED = "#1f2328", "#6e7781", "#b42318"
-COLOURS = {"tiny": "#2563a8", "best": RED, "bulk": "#1a7f37", "fast": "#9a6700", "taught": "#8250df"}
+COLOURS = {
+    "least": "#bc4c00",
+    "tiny": "#2563a8",
+    "best": RED,
+    "bulk": "#1a7f37",
+    "fast": "#9a6700",
+    "taught": "#8250df",
+}
 
 
 def wrong_digits(seeds: list[dict[str, Any]], file: Path) -> None:

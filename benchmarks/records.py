@@ -37,7 +37,7 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "best": ("best", {}),
     "taught": ("best", {"epochs": 6.0, "learning_rate": 0.002}),
     "tiny": ("tiny", {}),
-    "least": ("tiny", {"width": 3}),
+    "least": ("least", {}),
     "bulk": ("bulk", {}),
     "fast": ("fast", {}),
     "best-kaggle": ("best", {}),
@@ -56,6 +56,7 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "best-mild": ("best", {"width": 36, "augmentation": "affine", "shift": 1, "turn": 8.0, "scale": 0.1, "shear": 0.1}),
     "fast-long": ("fast", {"epochs": 30.0, "averaging": 0.999, "views": 9}),
     # For the curve of accuracy against parameters.
+    "tiny-width-3": ("tiny", {"width": 3}),
     "tiny-width-4": ("tiny", {"width": 4}),
     "tiny-width-12": ("tiny", {"width": 12}),
     "tiny-width-24": ("tiny", {"width": 24}),
@@ -181,6 +182,7 @@ def main() -> None:
         changed = [f"--set={key}={value}" for key, value in changes.items()]
         for seed in arguments.seeds:
             if any(row["seed"] == seed for row in known(name, settings).get("seeds", [])):
+                print(f"{name}: seed {seed} is measured already; records/{name}.json says how it went", flush=True)
                 continue
             run = RUNS / f"{name}-{seed}"
             config = known(name, settings).get("config")

@@ -404,7 +404,7 @@ TABLES = {
     "records": records_table,
     "choices": choices_table,
     "shapes-of-best": lambda: variants_table("best") + "\n\n" + variants_table("fast"),
-    "curve": lambda: variants_table("tiny") + "\n\n" + variants_table("bulk"),
+    "curve": lambda: "\n\n".join(variants_table(net) for net in ("least", "tiny", "bulk") if record(net)),
     "taught": taught_table,
     "records-wrong": wrong_text,
     "mcnemar": mcnemar_table,

@@ -40,7 +40,7 @@ def summary_table() -> str:
         seconds = f"{values['training_seconds']['median']:.1f} s of training"
         rows.append([f"`train --target {target}`, mean of {values['accuracy']['n']} seeds", f"{right} after {seconds}"])
     for name, file, words in (
-        ("best", "taught", "the most accurate network"),
+        ("best", "taught", "the most accurate model that ships, taught by others of its kind"),
         ("tiny", "tiny", "a network of {:,} parameters"),
     ):
         found = result(f"records/{file}")

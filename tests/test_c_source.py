@@ -80,6 +80,8 @@ def answers(text: str, name: str, images: NDArray[np.uint8], folder: Path) -> tu
     [
         ("tiny", {}, 9),
         ("tiny", {"padding": "same"}, 2),
+        ("least", {}, 9),  # deskewing before the views are taken, channels by themselves
+        ("least", {"width": 8}, 1),
         ("fast", {"width": 16}, 1),  # pooling before batch norm
         ("bulk", {"width": 8}, 1),  # strides
         ("best", {"width": 12}, 3),

@@ -14,7 +14,7 @@ from inkdigits.app.cli import status_of
 from inkdigits.digits.dataset import Digits, overlap
 from inkdigits.digits.formats import save_digits
 from inkdigits.digits.mnist import load_mnist
-from inkdigits.errors import InputError
+from inkdigits.errors import InputError, OutputError
 from inkdigits.nets.train import Run, train
 from inkdigits.reader.model import load_model
 
@@ -93,6 +93,9 @@ def test_it_is_said_when_the_start_has_seen_what_is_held_out(first: Run, tmp_pat
     count = int(overlap(held.images, seen).sum())
     assert warning.startswith(f"warning: {first.folder} was trained on {count} of the 120 digits held out")
     assert run.metrics["validation"]["also_trained_on"] == count
+    assert f"- {count} of these were also trained on" in (run.folder / "MODEL_CARD.md").read_text()
+    assert f"{count} of them also trained on" in run.text()
+    assert "also trained on" not in first.text()
 
 
 def test_an_interrupted_training_with_a_start_ends_as_if_it_was_not(first: Run, tmp_path: Path) -> None:
@@ -104,7 +107,11 @@ def test_an_interrupted_training_with_a_start_ends_as_if_it_was_not(first: Run, 
 
     with pytest.raises(KeyboardInterrupt):
         train(start_from=first.folder, output=tmp_path / "stopped", threads=1, say=stop)
-    assert train(output=tmp_path / "stopped", resume=True).model.read_bytes() == straight.model.read_bytes()
+    ended = train(output=tmp_path / "stopped", resume=True)
+    assert ended.model.read_bytes() == straight.model.read_bytes()
+    cards = [(run.folder / "MODEL_CARD.md").read_text() for run in (ended, straight)]
+    assert cards[0] == cards[1]
+    assert ended.metrics["start"] == "first"
     whole = train(output=tmp_path / "whole", all_of=straight.folder)
     assert whole.metrics["start"] == "first"
     second = train(output=tmp_path / "second", all_of=straight.folder, start_from=whole.folder)
@@ -118,7 +125,11 @@ def test_what_it_cannot_begin_with_is_refused_in_one_line(
     for changes, what in (
         ({"start_from": tmp_path / "none"}, "none: no run"),
         ({"start_from": first.model}, r"model\.onnx: no run, expected a folder"),
-        ({"start_from": first.folder, "width": 12}, "first: is another network, expected one of the same shape"),
+        (
+            {"start_from": first.folder, "width": 12},
+            r"first: is another network, expected Conv2d\(16, 12, .*, found Conv2d\(16, 8, ",
+        ),
+        ({"start_from": first.folder, "non_digits": 0.1}, r"expected Linear.*features=11, .*found Linear.*features=10"),
         ({"start_from": first.folder, "net": "tiny"}, "--net: is what the earlier run says"),
         ({"start_from": first.folder, "search": 2}, "--search: cannot be used with --start-from"),
         ({"start_from": first.folder, "resume": True, "output": first.folder}, "own settings, found start_from"),
@@ -136,3 +147,31 @@ def test_what_it_cannot_begin_with_is_refused_in_one_line(
         train(from_config=run.folder / "config.json", output=tmp_path / "more")
     assert status_of(["train", "--start-from", str(tmp_path / "none"), "-o", str(tmp_path / "x")]) == 1
     assert "no run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("role", ["start_from", "teachers"])
+def test_no_run_replaces_the_one_that_it_comes_from(role: str, first: Run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(first.folder, mine)
+    files = {file.name: file.read_bytes() for file in mine.iterdir() if file.is_file()}
+    with pytest.raises(OutputError, match="mine: is a run that this one begins with or learns from; choose another -o"):
+        train(
+            load_mnist("train").take(slice(300)),
+            output=mine,
+            force=True,
+            **{role: mine if role == "start_from" else [mine]},
+        )
+    assert {file.name: file.read_bytes() for file in mine.iterdir() if file.is_file()} == files
+
+
+def test_a_model_says_mnist_only_where_all_its_digits_are_mnists(first: Run, other: Digits, tmp_path: Path) -> None:
+    short = {"epochs": 0.02, "threads": 1}
+    foreign = load_mnist("train").take(slice(600))
+    turned = Digits(foreign.images[:, ::-1].copy(), foreign.labels, "turned")
+    begun = train(turned, output=tmp_path / "turned", **FIRST | {"epochs": 0.2})
+    run = train("mnist", start_from=begun.folder, output=tmp_path / "run", **short)
+    assert "trained_on" not in load_model(run.folder).metadata
+    known = train("mnist", start_from=first.folder, output=tmp_path / "known", **short)
+    seen = load_model(known.folder).training_hashes()
+    assert seen is not None
+    assert ("trained_on" in load_model(known.folder).metadata) == (len(seen) == 55_000)

@@ -21,6 +21,7 @@ from onnx import numpy_helper
 
 from ..digits.dataset import PIXELS, SIDE
 from ..errors import ModelError
+from .precision import grid_nodes
 
 WIDTH = 100  # columns of the header
 # What stands behind the last layer of a model with nothing but a temperature and an energy for novelty.
@@ -78,12 +79,13 @@ int ${name}_read(const uint8_t *image, float *probabilities, float *novelty, flo
 HELPERS = {
     "convolve": """\
 static void ${name}_convolve(const float *in, float *out, const int8_t *weights, const float *scales,
-                             const float *biases, int inputs, int outputs, int side, int kernel, int stride,
-                             int padding) {
+                             const float *biases, int inputs, int outputs, int groups, int side, int kernel,
+                             int stride, int padding) {
     const int wide = (side + 2 * padding - kernel) / stride + 1;
     for (int to = 0; to < outputs; to++, out += wide * wide) {
+        const int begin = to / (outputs / groups) * (inputs / groups);
         for (int at = 0; at < wide * wide; at++) out[at] = 0.0f;
-        for (int from = 0; from < inputs; from++)
+        for (int from = begin; from < begin + inputs / groups; from++)
             for (int row = 0; row < kernel; row++)
                 for (int column = 0; column < kernel; column++) {
                     const float weight = *weights++;
@@ -167,6 +169,27 @@ static void ${name}_look(const float *in, float *out, const float *places) {
         }
 }
 """,
+    "deskew": """\
+/* The image with its rows moved sideways, so that its ink stands upright. */
+static void ${name}_deskew(const float *in, float *out, float steepest) {
+    float all = 0.0f, right = 0.0f, down = 0.0f, both = 0.0f, high = 0.0f;
+    for (int row = 0; row < 28; row++)
+        for (int column = 0; column < 28; column++) {
+            const float ink = in[row * 28 + column], x = (float)column - 13.5f, y = (float)row - 13.5f;
+            all += ink;
+            right += ink * x;
+            down += ink * y;
+            both += ink * x * y;
+            high += ink * y * y;
+        }
+    const float variance = high * all - down * down;
+    float slant = (both * all - right * down) / (variance > 1e-6f ? variance : 1e-6f);
+    if (slant > steepest) slant = steepest;
+    if (slant < -steepest) slant = -steepest;
+    const float places[6] = {1.0f, slant, -13.5f * slant, 0.0f, 1.0f, 0.0f};
+    ${name}_look(in, out, places);
+}
+""",
 }
 
 ANSWER = Template("""\
@@ -216,12 +239,14 @@ class _Writer:
         self.metadata = {entry.key: entry.value for entry in model.metadata_props}
         self.weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         self.nodes = list(model.graph.node)
+        self.leaning = grid_nodes(model)  # which find out how far a digit leans
         self.statements: list[str] = []
         self.arrays: list[str] = []
         self.used: set[str] = set()
         self.bytes = 0  # of weights
         self.shape: tuple[int, ...] = (1, SIDE, SIDE)
         self.views = 0
+        self.deskewed = False
         self.mean = 0  # numbers of which the mean over views is taken
         self.largest = PIXELS
         self.side = 0  # which of the two buffers the flow is in
@@ -234,8 +259,10 @@ class _Writer:
             found = "a second look" if "Gather" in operators else "more than that"
             mend = "choose a model of another network, tiny for example"
             raise ModelError(self.name, "cannot be written in C", expected=expected, found=found, mend=mend)
+        apart = [node.output[0] for node in self.leaning]
         for node in self.nodes[3 : -len(ENDING)]:
-            self._layer(node)
+            if node.output[0] not in apart:
+                self._layer(node)
         logits = self._buffer(self.side)
         ending = self.nodes[-len(ENDING) :]
         constants = {"centre": ending[1], "spread": ending[2], "temperature": ending[4]}
@@ -270,9 +297,8 @@ class _Writer:
             f"\nint {self.name}_read(const uint8_t *image, float *probabilities, float *novelty, float *workspace) {{",
             f"    float *const first = workspace + {first}, *const second = workspace + {second};",
         ]
-        pixels = "first"
+        pixels = "pixels" if self.views and not self.deskewed else "first"
         if self.views:
-            pixels = "pixels"
             lines.append(f"    float *const pixels = workspace + {image}, *const mean = workspace + {mean};")
         lines.append(f"    for (int at = 0; at < {PIXELS}; at++) {pixels}[at] = image[at] / 255.0f;")
         return "\n".join(lines) + "\n"
@@ -300,8 +326,10 @@ class _Writer:
             self._say(f"    const float value = {here}[at];")
             self._say(f"    {here}[at] = {POINTWISE[kind]};")
             self._say("}")
-        elif kind == "GridSample":
+        elif kind == "GridSample" and node.input[1] in self.weights:
             self._open_views(self.weights[node.input[1]])
+        elif kind == "GridSample":
+            self._deskew()
         elif kind == "ReduceMean":
             self._close_views()
         elif kind == "Flatten":
@@ -311,11 +339,12 @@ class _Writer:
 
     def _convolution(self, node: onnx.NodeProto, told: dict[str, Any]) -> None:
         weights, biases = self.weights[node.input[1]], self.weights[node.input[2]]
-        outputs, inputs, kernel, _ = weights.shape
+        outputs, kernel = weights.shape[0], weights.shape[2]
+        inputs, groups = self.shape[0], told.get("group", 1)
         [stride, _], padding = told["strides"], told["pads"][0]
         side = self.shape[1]
         wide = (side + 2 * padding - kernel) // stride + 1
-        sizes = f"{inputs}, {outputs}, {side}, {kernel}, {stride}, {padding}"
+        sizes = f"{inputs}, {outputs}, {groups}, {side}, {kernel}, {stride}, {padding}"
         self._say(f"{self._call('convolve')}, {self._learnt(weights, biases)}, {sizes});")
         self._moved((outputs, wide, wide))
 
@@ -343,6 +372,17 @@ class _Writer:
         self._say(f"{call}, {channels}, {side}, {kernel}, {stride});")
         wide = (side - kernel) // stride + 1
         self._moved((channels, wide, wide))
+
+    def _deskew(self) -> None:
+        clip = next(node for node in self.leaning if node.op_type == "Clip")
+        steepest = _number(float(self.weights[clip.input[2]]))
+        self.used.update({"look", "deskew"})
+        if any(node.op_type == "GridSample" and node.input[1] in self.weights for node in self.nodes):
+            self.deskewed = True  # what the views are taken of
+            self._say(f"{self.name}_deskew(first, pixels, {steepest});")
+        else:
+            self._say(f"{self._call('deskew')}, {steepest});")
+            self._moved(self.shape)
 
     def _open_views(self, grid: NDArray[np.float32]) -> None:
         """What follows is done for each view: the grid's places are linear in row and column, six numbers a view."""

@@ -68,7 +68,7 @@ class Settings:
     weight_decay: L2. Decoupled from the gradient for adamw, part of the gradient for the others.
     schedule, warmup: the rate over time; `one-cycle` rises linearly for `warmup` of the steps and falls to zero.
     width: channels of the first learned layer of `fast`, and of a middle one of `reader` and `best`; of the first layer
-        of `tiny` and `bulk`. The others have as many times more.
+        of `tiny`, `least` and `bulk`. The others have as many times more.
     stem: for `fast` alone, whether the frozen layer before that strides or is pooled.
     dropout: None for the network's own rates, 0 for none, else this rate at each of its dropout layers.
     batch_norm: whether the network's batch-norm layers are there.
@@ -293,6 +293,8 @@ _TINY = replace(
     scale=0.1,
     shear=0.1,
 )
+# So few parameters have enough to learn from 60,000 digits as they are.
+_LEAST = replace(_TINY, augmentation="none", learning_rate=0.03)
 _BULK = replace(_TINY, epochs=30, width=16, views=1)
 
 _B_REGULARISED = {"epochs": 8, "schedule": "one-cycle", "learning_rate": 0.003}
@@ -302,6 +304,7 @@ NETWORKS: dict[str, Network] = {
     "reader": Network("ours: the network of the shipped reader, made for handwriting as it comes", _READER),
     "best": Network("ours: for accuracy, whatever it takes: half an hour of a core, nine views of each digit", _BEST),
     "tiny": Network("ours: of fewer than 3,000 parameters", _TINY),
+    "least": Network("ours: of fewer than 700 parameters", _LEAST),
     "bulk": Network("ours: for reading millions of digits", _BULK),
     "lenet5": Network(
         "LeNet-5 of 1998 (tanh, average pooling), trained by Adam",

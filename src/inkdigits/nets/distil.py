@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -59,3 +60,17 @@ def load_teachers(folders: Sequence[str | os.PathLike[str]], digests: Sequence[s
         if any(teacher.digest == other.digest for other in each[:place]):
             raise InputError(teacher.folder, "teaches twice", mend="name each teacher once")
     return Teachers(tuple(each))
+
+
+def start_and_teachers(
+    config: dict[str, Any], start_from: str | os.PathLike[str] | None, teachers: Sequence[str | os.PathLike[str]]
+) -> dict[str, Any]:
+    """The `start` and the `teachers` of a training: those that are given, or else those of an earlier `config.json`."""
+    found: dict[str, Any] = {"start": None, "teachers": load_teachers(teachers)}
+    if start_from is not None:
+        found["start"] = load_trained(start_from)
+    elif begun := config.get("start"):
+        found["start"] = load_trained(begun["run"], digest=begun["sha256"])
+    if not teachers and (taught := config.get("teachers")):
+        found["teachers"] = load_teachers([one["run"] for one in taught], [one["sha256"] for one in taught])
+    return found

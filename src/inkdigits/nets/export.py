@@ -20,6 +20,7 @@ from torch import nn
 from ..digits.dataset import CLASSES, SIDE
 from ..errors import ModelError
 from .calibrate import DOUBT, MARGIN, SHORTEST, TWICE, Calibration
+from .deskew import LEAST, STEEPEST, Deskew
 from .views import MeanOfViews, Views
 
 OPSET = 17
@@ -213,6 +214,8 @@ def _write_layer(graph: Graph, layer: nn.Module, *, before: nn.Module | None, fo
         graph.add(operator, kernel_shape=kernel, strides=stride, pads=2 * _pair(layer.padding))
     elif isinstance(layer, nn.ReLU | nn.Tanh | nn.Sigmoid):
         graph.add({nn.ReLU: "Relu", nn.Tanh: "Tanh", nn.Sigmoid: "Sigmoid"}[type(layer)])
+    elif isinstance(layer, Deskew):
+        _write_deskew(graph, layer)
     elif isinstance(layer, Views):
         # As the layer does it: the images stand where channels do.
         _reshape(graph, 1, -1, SIDE, SIDE)
@@ -243,7 +246,26 @@ def _write_conv(graph: Graph, layer: nn.Conv2d, norm: nn.BatchNorm2d | None) -> 
         kernel_shape=_pair(layer.kernel_size),
         strides=_pair(layer.stride),
         pads=2 * _pair(layer.padding),
+        group=layer.groups,
     )
+
+
+def _write_deskew(graph: Graph, layer: Deskew) -> None:
+    image = graph.flow
+    ink = graph.add("Flatten", axis=1)
+    sums = graph.add("MatMul", graph.weight(_array(layer.sums), "sums"))
+    graph.add("MatMul", graph.weight(_array(layer.weights), "weights"), after=ink)
+    products = graph.add("Mul", sums)
+    graph.add("MatMul", graph.weight(_array(layer.variance), "variance"))
+    variance = graph.add("Max", graph.weight(np.float32(LEAST), "least"))
+    graph.add("MatMul", graph.weight(_array(layer.covariance), "covariance"), after=products)
+    graph.add("Div", variance)
+    steepest = [graph.weight(np.float32(sign * STEEPEST), "steepest") for sign in (-1, 1)]
+    graph.add("Clip", *steepest)
+    _reshape(graph, -1, 1, 1, 1)
+    graph.add("Mul", graph.weight(_array(layer.lean), "lean"))
+    grid = graph.add("Add", graph.weight(_array(layer.upright), "upright"))
+    graph.add("GridSample", grid, after=image, mode="bilinear", padding_mode="zeros", align_corners=0)
 
 
 def _write_linear(graph: Graph, layer: nn.Module) -> int:

@@ -76,13 +76,15 @@ def finish(
         calibration = calibrate(logits, labels, features if prototypes is not None else None, prototypes, second=second)
         validation = {"n": len(held), "accuracy": float((logits[:, :CLASSES].argmax(1) == labels).mean())}
     start, teachers = training.start, training.teachers.each if training.teachers else ()
+    own = pixel_hashes(kept.images)
+    hashes = np.union1d(own, start.hashes) if start and start.hashes is not None else own
     inherited = [other.licence for other in (*([start] if start else []), *teachers)]
-    licence, metadata = _metadata(settings, sources, inherited, calibration, validation)
+    # What it began with may have learnt from other digits, or not say from which.
+    alone = start is None or (start.hashes is not None and not len(np.setdiff1d(start.hashes, own)))
+    licence, metadata = _metadata(settings, sources, inherited, calibration, validation, alone)
     with write_whole(folder / MODEL_FILE) as file:
         file.write_bytes(export.to_onnx(network, calibration, metadata))
         _check_parity(network, calibration, load_model(file), shown.sample(PARITY_SAMPLE))
-    own = pixel_hashes(kept.images)
-    hashes = np.union1d(own, start.hashes) if start and start.hashes is not None else own
     with write_whole(folder / HASHES_FILE) as file, file.open("wb") as stream:
         np.save(stream, hashes)
 
@@ -113,8 +115,8 @@ def finish(
         "confidence_threshold": calibration.least_confidence,
         "calibration": {name: value for name, value in vars(calibration).items() if name != "prototypes"},
         "data_licence": licence,
-        **({"start": Path(start.folder).name} if start else {}),
-        **({"teachers": [Path(teacher.folder).name for teacher in teachers]} if teachers else {}),
+        **({"start": Path(start.folder).resolve().name} if start else {}),
+        **({"teachers": [Path(teacher.folder).resolve().name for teacher in teachers]} if teachers else {}),
         "epochs": last.epoch,
         "precision": str(training.precision).removeprefix("torch."),
         "device": training.device.type,
@@ -140,6 +142,7 @@ def _metadata(
     inherited: Sequence[str],
     calibration: Calibration,
     validation: dict[str, Any],
+    alone: bool,
 ) -> tuple[str, dict[str, str]]:
     """The licence of the data, and what the model file says of itself: no paths, no dates, no durations."""
     embedded = [bool(embedded_parts(source)) for source in sources]
@@ -160,7 +163,7 @@ def _metadata(
     }
     if "run" in validation:
         metadata["validation_of"] = "the same training without these digits"
-    if embedded == [True]:
+    if embedded == [True] and alone:
         metadata["trained_on"] = "mnist:train"
     if settings.augmentation == "conditions":
         metadata["augmentation_families"] = ",".join(FAMILIES)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,17 @@ class Averaged:
             mean.copy_(kept)
 
 
+def _check_alike(start: Trained, network: nn.Sequential) -> None:
+    """Raise InputError, naming the first layer that differs, where the network cannot begin with these weights."""
+    for theirs, own in zip_longest(start.network, network):
+        layers = [theirs, own]
+        shapes = [layer and {name: value.shape for name, value in layer.state_dict().items()} for layer in layers]
+        if type(theirs) is not type(own) or shapes[0] != shapes[1]:
+            expected, found = ("no more layers" if layer is None else repr(layer) for layer in (own, theirs))
+            mend = "begin with a run of the same network and width"
+            raise InputError(start.folder, "is another network", expected=expected, found=found, mend=mend)
+
+
 class Training:
     """One training from its first step to its last; `run` does it, `state` and `restore` make it resumable.
 
@@ -157,14 +169,8 @@ class Training:
                 layer.look_at(images, torch.Generator().manual_seed(settings.seed))
         self.start = start
         if start:
-            try:
-                network.load_state_dict(start.network.state_dict())
-            except RuntimeError as error:
-                found = str(error).splitlines()[1].strip()
-                mend = "leave out the settings that change its shape"
-                raise InputError(
-                    start.folder, "is another network", expected="one of the same shape", found=found, mend=mend
-                ) from error
+            _check_alike(start, network)
+            network.load_state_dict(start.network.state_dict())
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.drawn: list[Digits] = []
         if settings.drawn_forms:

@@ -71,9 +71,10 @@ def quantised(model: onnx.ModelProto, images: Images) -> onnx.ModelProto:
 
     Static quantisation, weights by channel (Jacob et al., "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", 2018), written as QuantizeLinear and DequantizeLinear. Weights use 7 of the 8
-    bits: processors without instructions for it add products up in 16 bits, which 8 would overflow. Two things stay
-    float32: what is behind `features` (probabilities and novelty, small and touchy), and convolutions of the image
-    itself (one channel: eight times slower in integers than in float32 on the processor where this was measured).
+    bits: processors without instructions for it add products up in 16 bits, which 8 would overflow. Three things stay
+    float32: what is behind `features` (probabilities and novelty, small and touchy), how far a digit leans, and
+    convolutions of the image itself or of each channel by itself (one channel: eight times slower in integers than in
+    float32 on the processor where this was measured).
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -104,7 +105,9 @@ def quantised(model: onnx.ModelProto, images: Images) -> onnx.ModelProto:
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[node.name for node in (*_behind_features(model), *_on_the_image(model))],
+            nodes_to_exclude=[
+                node.name for node in (*_behind_features(model), *_on_the_image(model), *grid_nodes(model))
+            ],
         )
         result = onnx.load(path)
     result.producer_name, result.producer_version, result.ir_version = model.producer_name, "", model.ir_version
@@ -125,6 +128,19 @@ def _behind_features(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 def _on_the_image(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     channels = {tensor.name: tensor.dims[1] for tensor in model.graph.initializer if len(tensor.dims) == 4}
     return [node for node in model.graph.node if node.op_type == "Conv" and channels.get(node.input[1]) == 1]
+
+
+def grid_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The nodes that compute from where in an image a GridSample takes its pixels; none where that is written down."""
+    names = {node.input[1] for node in model.graph.node if node.op_type == "GridSample"}
+    nodes = []
+    for node in reversed(model.graph.node):
+        if names.intersection(node.output):
+            names.update(node.input)
+            nodes.append(node)
+    # They begin with the image, laid out flat; what comes before is not theirs alone.
+    begin = next((place for place, node in enumerate(nodes) if node.op_type == "Flatten"), 0)
+    return nodes[begin::-1]
 
 
 def as_bytes(model: onnx.ModelProto, precision: str) -> bytes:

@@ -62,10 +62,14 @@ def _fitted(layer: nn.Module, shape: torch.Size, widen: float, padding: Padding)
     if isinstance(layer, nn.Conv2d) and layer.weight.requires_grad:
         pad = {"own": layer.padding[0], "same": layer.kernel_size[0] // 2, "valid": 0}[padding]
         outputs = _widened(layer.out_channels, widen)
+        groups = 1
+        if layer.groups > 1:  # each channel by itself, however many there are now
+            groups = outputs = shape[1]
         if (shape[1], outputs, pad) == (layer.in_channels, layer.out_channels, layer.padding[0]):
             return layer
         side, bias = layer.kernel_size[0], layer.bias is not None
-        return _drawn(nn.Conv2d(shape[1], outputs, side, stride=layer.stride, padding=pad, bias=bias), layer)  # type: ignore[arg-type]
+        new = nn.Conv2d(shape[1], outputs, side, stride=layer.stride, padding=pad, groups=groups, bias=bias)  # type: ignore[arg-type]
+        return _drawn(new, layer)
     if isinstance(layer, nn.Linear):
         outputs = _widened(layer.out_features, widen)
         if (shape[1], outputs) == (layer.in_features, layer.out_features):

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,12 +79,6 @@ class Taken:
     data: dict[str, Any]
     calibration: dict[str, Any]
     validation: dict[str, Any]
-
-
-class Recorded(Protocol):
-    """Something that `config.json` records by a few words (see `trained.Trained`)."""
-
-    def as_dict(self) -> dict[str, str]: ...
 
 
 def taken_from(folder: Path) -> Taken:
@@ -176,14 +170,14 @@ def write_config(
     *,
     search: Mapping[str, Any] | None = None,
     taken: Taken | None = None,
-    start: Recorded | None = None,
-    teachers: Sequence[Recorded] = (),
+    start: Mapping[str, str] | None = None,
+    teachers: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write `config.json`.
 
     A source is None where it was given as arrays, which no command can read again. `search` is what a search for the
     settings was told, `taken` what a training on all digits takes over, `start` whose weights it begins with,
-    `teachers` whose answers it learns.
+    `teachers` whose answers it learns (see `trained.Trained.as_dict`).
     """
     write_json(
         folder / CONFIG,
@@ -193,8 +187,8 @@ def write_config(
             "settings": settings.as_dict(),
             **({"search": search} if search else {}),
             **({"all_of": vars(taken)} if taken else {}),
-            **({"start": start.as_dict()} if start else {}),
-            **({"teachers": [teacher.as_dict() for teacher in teachers]} if teachers else {}),
+            **({"start": start} if start else {}),
+            **({"teachers": list(teachers)} if teachers else {}),
             "data": {
                 "train": {"n": len(train), "sha256": data_hash(train)},
                 "validation": {
@@ -315,6 +309,8 @@ def write_card(folder: Path, settings: Settings, metrics: Mapping[str, Any], sou
         f"- Settings chosen by {search['trials']} trials on the same digits: expect a little less.\n" if search else ""
     )
     begun = f"- Began with the weights of: {metrics['start']}.\n" if "start" in metrics else ""
+    seen = validation.get("also_trained_on")
+    known = f"- {seen:,} of these were also trained on: what was measured on them is too good.\n" if seen else ""
     taught = f"- Learnt beside the labels from: {', '.join(metrics['teachers'])}.\n" if "teachers" in metrics else ""
     text = f"""# {settings.net}
 
@@ -327,7 +323,7 @@ A classifier of handwritten digits, written by inkdigits {version("inkdigits")}.
 - On {validation["n"]:,} digits held out{other}: {validation["accuracy"]:.2%} right ({validation["errors"]} wrong),
   negative log-likelihood {validation["loss"] or float("inf"):.4f}. Temperature and
   refusal threshold were fitted on these.
-{begun}{taught}{chosen}- Licence of the training data: {metrics["data_licence"]}.
+{known}{begun}{taught}{chosen}- Licence of the training data: {metrics["data_licence"]}.
 - Not for: signs other than 0…9, several digits in one image, pictures that were not prepared as above.
 """
     with write_whole(folder / CARD) as path:

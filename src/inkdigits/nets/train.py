@@ -23,10 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..digits.dataset import Digits, data_hash, join, overlap, pixel_hashes
+from ..digits.dataset import Digits
 from ..digits.files import hold
-from ..digits.formats import load_digits
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError, OutputError
 from ..reader.model import MODEL_FILE
 from .catalogue import Settings, settings_for
 from .threads import sleep_while_waiting
@@ -40,20 +39,17 @@ try:
     from tqdm import tqdm
 
     from . import run, zoo
-    from .distil import Teachers, load_teachers
+    from .distil import start_and_teachers
     from .finish import finish
     from .fit import Training
+    from .plan import Plan, Source, load_parts, plan_of
     from .ranks import Ranks
-    from .run import Taken
-    from .trained import Trained, load_trained
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
 
 FEW_STEPS = 200  # below which even the smallest preset on a few digits has hardly begun to learn
 ENOUGH_STEPS = 500
 SEARCH_EPOCHS = 5  # of a trial, at most, unless told otherwise
-
-Source = str | os.PathLike[str] | Digits
 
 
 @dataclass(frozen=True)
@@ -75,13 +71,15 @@ class Run:
     def text(self) -> str:
         """What the command prints: one line a fact."""
         validation, seconds = self.metrics["validation"], self.metrics["seconds"]
+        seen = validation.get("also_trained_on")
         searched = f"{seconds['search']:.2f} to search, " if "search" in seconds else ""
         return "\n".join(
             [
                 f"network      {self.settings.net}, {self.metrics['parameters']:,} parameters",
                 f"validation   {validation['accuracy']:.2%} of {validation['n']:,} digits held out "
                 f"({validation['errors']} wrong), loss {_shown(validation['loss'])}"
-                + (f", by {validation['run']}" if "run" in validation else ""),
+                + (f", by {validation['run']}" if "run" in validation else "")
+                + (f"; {seen:,} of them also trained on" if seen else ""),
                 *self._searched(),
                 f"seconds      {seconds['load']:.2f} to load, {searched}{seconds['train']:.2f} to train, "
                 f"{seconds['export']:.2f} to export and check",
@@ -98,29 +96,6 @@ class Run:
 
 def _shown(loss: float | None) -> str:
     return "infinite" if loss is None else f"{loss:.4f}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be trained, on what, and whether an earlier run says so.
-
-    earlier: the `config.json` that is gone on with or repeated, or None; its data must be found again.
-    search: what a search for the settings is told (`trials`, `epochs` of each, `fixed` settings, the `settings` that it
-        begins with), or None.
-    taken: what a training on all digits takes over from one on a part of them, or None.
-    teachers: the networks that it learns from beside the labels, or None.
-    start: the network whose weights it begins with, or None.
-    """
-
-    settings: Settings
-    source: Source
-    extra: Sequence[Source]
-    threads: int | None
-    earlier: dict[str, Any] | None = None
-    search: dict[str, Any] | None = None
-    taken: Taken | None = None
-    teachers: Teachers | None = None
-    start: Trained | None = None
 
 
 def train(
@@ -206,8 +181,8 @@ def train(
             file = Path(all_of) / run.CONFIG
         else:
             file = Path(from_config) if from_config is not None else run.config_to_resume(output)
-        plan = _earlier(file, source, extra, threads, resume)
-        plan = replace(plan, **_networks(run.read_config(file)[1], start_from, teachers))
+        plan = plan_of(file, source, extra, threads, resume)
+        plan = replace(plan, **start_and_teachers(run.read_config(file)[1], start_from, teachers))
         if all_of is not None:
             plan = replace(plan, taken=run.taken_from(Path(all_of)))
         if plan.taken and (changes.keys() - {"device", "seed"} or extra):
@@ -221,15 +196,17 @@ def train(
         if resume:
             plan = replace(plan, search=_search_to_resume(file, plan.earlier or {}, search))
     elif start_from is not None:
-        networks = _networks({}, start_from, teachers)  # before its settings are read: this says best what is missing
-        plan = _earlier(Path(start_from) / run.CONFIG, source, extra, threads, resume)
+        networks = start_and_teachers(
+            {}, start_from, teachers
+        )  # before its settings are read: this says best what is missing
+        plan = plan_of(Path(start_from) / run.CONFIG, source, extra, threads, resume)
         settings = settings_for(**plan.settings.as_dict() | changes)
         if source is not None:
             plan = replace(plan, extra=extra)
         plan = replace(plan, settings=settings, threads=threads, earlier=None, taken=None, **networks)
     else:
         settings = settings_for(net or "fast", target=target, **changes)
-        networks = _networks({}, None, teachers)
+        networks = start_and_teachers({}, None, teachers)
         plan = Plan(settings, "mnist" if source is None else source, extra, threads, **networks)
         if search is not None:
             each = min(settings.epochs, SEARCH_EPOCHS) if search_epochs is None else search_epochs
@@ -241,36 +218,6 @@ def train(
         return _train(
             plan, Path(output) if output is not None else None, resume, force, stop_after, say, progress, locks
         )
-
-
-def _earlier(file: Path, source: Source | None, extra: Sequence[Source], threads: int | None, resume: bool) -> Plan:
-    settings, config = run.read_config(file)
-    if source is None and config["source"] is None:
-        raise InputError(file, "the run was given arrays", expected="the same digits again", mend="give them as source")
-    return Plan(
-        settings,
-        config["source"] if source is None else source,
-        extra or config["extra"],
-        threads or config["platform"]["threads"],
-        # To repeat with other digits on purpose is a new run with the same settings; the same names must mean the same
-        # digits, and to go on is to go on with the same.
-        config if resume or (source is None and not extra) else None,
-        taken=Taken(**config["all_of"]) if "all_of" in config else None,
-    )
-
-
-def _networks(
-    config: dict[str, Any], start_from: str | os.PathLike[str] | None, teachers: Sequence[str | os.PathLike[str]]
-) -> dict[str, Any]:
-    """The `start` and the `teachers` of a plan: those that are given, or else those of an earlier run's `config`."""
-    found: dict[str, Any] = {"start": None, "teachers": load_teachers(teachers)}
-    if start_from is not None:
-        found["start"] = load_trained(start_from)
-    elif begun := config.get("start"):
-        found["start"] = load_trained(begun["run"], digest=begun["sha256"])
-    if not teachers and (taught := config.get("teachers")):
-        found["teachers"] = load_teachers([one["run"] for one in taught], [one["sha256"] for one in taught])
-    return found
 
 
 def _search_to_resume(file: Path, config: dict[str, Any], trials: int | None) -> dict[str, Any] | None:
@@ -301,12 +248,18 @@ def _train(
             "--search", "is for one process", found=f"{ranks.count} of them", mend="search without torchrun"
         )
     began = time.perf_counter()
-    kept, held = _load(plan, say)
+    kept, held = load_parts(plan, say)
     loaded = time.perf_counter()
     # Whatever is impossible is found out before anything of an earlier run is replaced.
     training = Training(zoo.build(settings), kept, held, settings, plan.teachers, plan.start)
-    for other in (*([plan.start] if plan.start else []), *(plan.teachers.each if plan.teachers else ())):
+    for other in plan.others:
+        if output is not None and not resume and Path(other.folder).resolve() == output.resolve():
+            raise OutputError(output, "is a run that this one begins with or learns from", mend="choose another -o")
         count = other.known(held) if held else 0
+        if held and other.hashes is None:
+            say(
+                f"warning: {other.folder} does not say which digits it was trained on; some may be among those held out"
+            )
         if held and count:
             say(
                 f"warning: {other.folder} was trained on {count:,} of the {len(held):,} digits held out; "
@@ -316,7 +269,8 @@ def _train(
     sources = [_recorded(source) for source in (plan.source, *plan.extra)]
     write_config = partial(
         run.write_config, source=sources[0], extra=sources[1:], train=kept, validation=held,
-        search=plan.search, taken=plan.taken, start=plan.start, teachers=plan.teachers.each if plan.teachers else (),
+        search=plan.search, taken=plan.taken, start=plan.start.as_dict() if plan.start else None,
+        teachers=[teacher.as_dict() for teacher in plan.teachers.each] if plan.teachers else [],
     )  # fmt: skip
     folder = output or Path()
     if ranks.is_first:
@@ -400,40 +354,6 @@ def _searcher(
             raise
 
     return look
-
-
-def _load(plan: Plan, say: Callable[[str], None]) -> tuple[Digits, Digits | None]:
-    """The training digits and the held-out ones; of `extra`, those whose pixels are held out are left out.
-
-    Where all digits are trained on, nothing is held out.
-    """
-    digits = load_digits(plan.source, part="train")
-    digits.need_labels("train on")
-    if len(digits) < 2:
-        raise InputError(digits.source, "too few digits", expected="at least 2", found=str(len(digits)))
-    settings = plan.settings
-    count, blocks = settings.held_out_of(len(digits)), settings.split == "blocks"
-    kept, held = digits.split(count, seed=settings.split_seed, blocks=blocks)
-    for source in plan.extra:
-        added = load_digits(source, part="train")
-        added.need_labels("train on")
-        known = overlap(added.images, pixel_hashes(held.images))
-        if known.all():
-            say(f"{added.source}: all {len(added):,} digits are among those held out, and left out")
-            continue
-        if known.any():
-            say(f"{added.source}: {known.sum():,} of {len(added):,} digits are among those held out, and left out")
-            added = added.take(~known)
-        kept = join([kept, added], f"{kept.source} and {added.source}")
-    for part, some in (("train", kept), ("validation", held)):
-        told = plan.taken.data if plan.taken else plan.earlier and plan.earlier["data"]
-        recorded = told and told[part]["sha256"]
-        if recorded and recorded != data_hash(some):
-            mend = "give the same files, or start a new run"
-            raise InputError(digits.source, "not the data that the run began with", mend=mend)
-    if plan.taken:
-        return join([kept, held], digits.source), None
-    return kept, held
 
 
 def _fit(

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..digits.dataset import SIDE
+from .deskew import Deskew
 
 # Pixels to the right and down, degrees turned as the clock goes, and how many times as large; the first is the image.
 VIEWS: tuple[tuple[float, float, float, float], ...] = (
@@ -70,10 +71,13 @@ class MeanOfViews(nn.Module):
 def with_views(network: nn.Sequential, count: int) -> nn.Sequential:
     """A network that answers with the mean over `count` views, of the same layers: itself for one view.
 
-    `network` is of the zoo: images in, its last layer linear.
+    `network` is of the zoo: images in, its last layer linear. One that sets digits upright does so before they are
+    turned, which it would undo.
     """
     if count == 1:
         return network
     *body, last = network
     assert isinstance(last, nn.Linear)
-    return nn.Sequential(Views(count), *body, MeanOfViews(count, last.in_features), last).train(network.training)
+    before = [body.pop(0)] if isinstance(body[0], Deskew) else []
+    layers = [*before, Views(count), *body, MeanOfViews(count, last.in_features), last]
+    return nn.Sequential(*layers).train(network.training)
