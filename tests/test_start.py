@@ -175,3 +175,13 @@ def test_a_model_says_mnist_only_where_all_its_digits_are_mnists(first: Run, oth
     seen = load_model(known.folder).training_hashes()
     assert seen is not None
     assert ("trained_on" in load_model(known.folder).metadata) == (len(seen) == 55_000)
+
+
+def test_the_settings_are_listed_that_it_would_train_with(first: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(first.folder / "config.json")
+    for earlier in (["--start-from", str(first.folder)], ["--from-config", config], ["--all-of", str(first.folder)]):
+        assert status_of(["train", *earlier, "--seed", "5", "--settings", "--json"]) == 0
+        listed = json.loads(capsys.readouterr().out)
+        assert listed == first.settings.as_dict() | {"seed": 5}
+    assert status_of(["train", "--start-from", str(first.folder), "--net", "tiny", "--settings"]) == 1
+    assert "--net: is what the earlier run says" in capsys.readouterr().err

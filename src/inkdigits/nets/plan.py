@@ -48,6 +48,13 @@ class Plan:
         return (*((self.start,) if self.start else ()), *(self.teachers.each if self.teachers else ()))
 
 
+def need_no_network(net: str | None, target: str | None) -> None:
+    """Raises InputError if a network or a preset is named beside an earlier run, which says that itself."""
+    if net is not None or target is not None:
+        named = "--net" if net is not None else "--target"
+        raise InputError(named, "is what the earlier run says", mend="leave it out, or start a new run")
+
+
 def plan_of(file: Path, source: Source | None, extra: Sequence[Source], threads: int | None, resume: bool) -> Plan:
     """The plan of the run that wrote this `config.json`, with other digits or threads where they are given."""
     settings, config = run.read_config(file)

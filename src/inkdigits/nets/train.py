@@ -42,7 +42,7 @@ try:
     from .distil import start_and_teachers
     from .finish import finish
     from .fit import Training
-    from .plan import Plan, Source, load_parts, plan_of
+    from .plan import Plan, Source, load_parts, need_no_network, plan_of
     from .ranks import Ranks
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
@@ -169,9 +169,8 @@ def train(
             raise InputError("--search-epochs", "is for a new search", mend=mend)
         if not 0.01 <= search_epochs <= 10_000:
             raise InputError("--search-epochs", "out of range", expected="0.01 to 10000", found=f"{search_epochs:g}")
-    if (earlier or start_from is not None) and (net is not None or target is not None):
-        found = "--net" if net is not None else "--target"
-        raise InputError(found, "is what the earlier run says", mend="leave it out, or start a new run")
+    if earlier or start_from is not None:
+        need_no_network(net, target)
     if earlier:
         if resume and (changes.keys() - {"device"} or extra or teachers or start_from is not None):
             other = {"extra": extra, "teachers": teachers, "start_from": start_from is not None}
@@ -196,9 +195,8 @@ def train(
         if resume:
             plan = replace(plan, search=_search_to_resume(file, plan.earlier or {}, search))
     elif start_from is not None:
-        networks = start_and_teachers(
-            {}, start_from, teachers
-        )  # before its settings are read: this says best what is missing
+        # Before its settings are read: this says best what is missing.
+        networks = start_and_teachers({}, start_from, teachers)
         plan = plan_of(Path(start_from) / run.CONFIG, source, extra, threads, resume)
         settings = settings_for(**plan.settings.as_dict() | changes)
         if source is not None:
