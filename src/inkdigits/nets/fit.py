@@ -361,7 +361,7 @@ class Training:
         except (RuntimeError, KeyError, ValueError) as error:
             found = str(error).splitlines()[0]
             raise InputError(
-                "checkpoint", "belongs to another network", found=found, mend="start again with --force"
+                "checkpoint", "belongs to another network", found=found, mend="train this run again with --force"
             ) from error
         self.best = {name: value.to(self.device) for name, value in parts["best"].items()} or None
         self.history = list(state.history)

@@ -290,7 +290,7 @@ def load_state(folder: Path) -> State | None:
             raise ValueError("weights that are not numbers")
         return State(content, [Epoch(*row) for row in history.tolist()])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        mend = "start again with --force"
+        mend = "train this run again with --force"
         raise InputError(file, "not a checkpoint", found=str(error) or type(error).__name__, mend=mend) from error
 
 
