@@ -81,8 +81,8 @@ def accuracy_curve(points: list[dict[str, Any]], file: Path) -> None:
     marks = [mark for mark in (98.0, 99.0, 99.4, 99.5, 99.7, 99.8) if lowest <= 100 - mark <= highest * 1.05]
     for mark in marks:
         axis.axhline(100 - mark, color=MUTED, linewidth=0.6, linestyle=":", zorder=0)
-        axis.annotate(f"{mark} % right", (1, 100 - mark), (-4, 2), xycoords=("axes fraction", "data"),
-                      textcoords="offset points", ha="right", fontsize=8, color=MUTED)  # fmt: skip
+        axis.annotate(f"{mark} % right", (1, 100 - mark), (4, 0), xycoords=("axes fraction", "data"),
+                      textcoords="offset points", va="center", fontsize=8, color=MUTED)  # fmt: skip
     axis.yaxis.set_major_locator(FixedLocator([100 - mark for mark in marks]))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
