@@ -185,3 +185,5 @@ def test_the_settings_are_listed_that_it_would_train_with(first: Run, capsys: py
         assert listed == first.settings.as_dict() | {"seed": 5}
     assert status_of(["train", "--start-from", str(first.folder), "--net", "tiny", "--settings"]) == 1
     assert "--net: is what the earlier run says" in capsys.readouterr().err
+    assert status_of(["train", "--resume", "--settings"]) == 1
+    assert "which run?" in capsys.readouterr().err

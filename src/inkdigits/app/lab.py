@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..nets.catalogue import NETWORKS, TARGETS, Settings, parse_setting, settings_for
+from ..nets.catalogue import NETWORKS, TARGETS, parse_setting, settings_for
 from .options import FILE, NET, ON_RAY, SOURCE, fail, ray_talk, say, shared, to_json
 
 
@@ -79,9 +79,15 @@ def train(
     settings = dict(parse_setting(change) for change in changes)
     settings |= {name: value for name, value in named.items() if value is not None}
     if list_settings:
-        if not (earlier := from_config) and (folder := all_of or start_from or (output if resume else None)):
-            earlier = folder / "config.json"
-        chosen = _settings(net, target, settings, earlier).as_dict()
+        if resume or from_config or all_of or start_from:
+            from ..nets.plan import earlier_config, need_no_network
+            from ..nets.run import read_config
+
+            need_no_network(net, target)
+            base = read_config(earlier_config(output, resume, from_config, all_of, start_from))[0]
+            chosen = settings_for(**base.as_dict() | settings).as_dict()
+        else:
+            chosen = settings_for(net or "fast", target=target, **settings).as_dict()
         click.echo(to_json(chosen) if as_json else "\n".join(f"{name:18}{value}" for name, value in chosen.items()))
         return
     if not (resume or from_config or all_of or start_from):
@@ -112,17 +118,6 @@ def train(
     if Ranks().is_first:
         click.echo(to_json({"run": str(run.folder), **run.metrics}) if as_json else run.text())
         say(f"next: inkdigits evaluate {run.folder}")
-
-
-def _settings(net: str | None, target: str | None, changes: dict[str, Any], earlier: Path | None) -> Settings:
-    """What a training would be told: by name and changes, or by the `config.json` of an earlier run and changes."""
-    if earlier is None:
-        return settings_for(net or "fast", target=target, **changes)
-    from ..nets.plan import need_no_network
-    from ..nets.run import read_config
-
-    need_no_network(net, target)
-    return settings_for(**read_config(earlier)[0].as_dict() | changes)
 
 
 @click.command()

@@ -48,6 +48,25 @@ class Plan:
         return (*((self.start,) if self.start else ()), *(self.teachers.each if self.teachers else ()))
 
 
+def earlier_config(
+    output: str | os.PathLike[str] | None,
+    resume: bool,
+    from_config: str | os.PathLike[str] | None,
+    all_of: str | os.PathLike[str] | None,
+    start_from: str | os.PathLike[str] | None,
+) -> Path:
+    """The `config.json` whose settings a training takes over: that of the start only where no other run is named.
+
+    Raises InputError if there is no run to go on with in `output`.
+    """
+    if from_config is not None:
+        return Path(from_config)
+    for folder in (all_of, None if resume else start_from):
+        if folder is not None:
+            return Path(folder) / run.CONFIG
+    return run.config_to_resume(output)
+
+
 def need_no_network(net: str | None, target: str | None) -> None:
     """Raises InputError if a network or a preset is named beside an earlier run, which says that itself."""
     if net is not None or target is not None:

@@ -42,7 +42,7 @@ try:
     from .distil import start_and_teachers
     from .finish import finish
     from .fit import Training
-    from .plan import Plan, Source, load_parts, need_no_network, plan_of
+    from .plan import Plan, Source, earlier_config, load_parts, need_no_network, plan_of
     from .ranks import Ranks
 except ModuleNotFoundError as error:
     raise MissingExtraError("train", "train") from error
@@ -176,10 +176,7 @@ def train(
             other = {"extra": extra, "teachers": teachers, "start_from": start_from is not None}
             found = ", ".join([*changes, *(name for name, given in other.items() if given)])
             raise InputError("--resume", "goes on with the run's own settings", found=found)
-        if all_of is not None:
-            file = Path(all_of) / run.CONFIG
-        else:
-            file = Path(from_config) if from_config is not None else run.config_to_resume(output)
+        file = earlier_config(output, resume, from_config, all_of, start_from)
         plan = plan_of(file, source, extra, threads, resume)
         plan = replace(plan, **start_and_teachers(run.read_config(file)[1], start_from, teachers))
         if all_of is not None:
@@ -197,7 +194,7 @@ def train(
     elif start_from is not None:
         # Before its settings are read: this says best what is missing.
         networks = start_and_teachers({}, start_from, teachers)
-        plan = plan_of(Path(start_from) / run.CONFIG, source, extra, threads, resume)
+        plan = plan_of(earlier_config(output, resume, from_config, all_of, start_from), source, extra, threads, resume)
         settings = settings_for(**plan.settings.as_dict() | changes)
         if source is not None:
             plan = replace(plan, extra=extra)
